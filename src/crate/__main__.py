@@ -1,0 +1,25 @@
+"""Starts crate: `python3 -I -S <this file> ARGUMENTS`, as the installed `crate` does.
+
+It is compiled at each start, so it holds nothing else; the rest comes from compiled files.
+"""
+
+import gc
+import os
+import sys
+
+gc.disable()  # hot commands end before a collection could pay
+package = os.path.dirname(__file__)
+sys.path.append(os.path.dirname(package))
+
+from crate import hotcore  # noqa: E402
+
+hotcore.install(package)
+hotcore.load("start")
+
+from crate.cli import app  # noqa: E402
+
+app.find_modules_late()
+status = app.main(sys.argv[1:])
+if app.was_hot():
+    hotcore.learn()
+os._exit(status)  # 0.9 ms less than an orderly end of the interpreter

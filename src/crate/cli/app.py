@@ -1,0 +1,159 @@
+"""The way of a command line: fast parser or Typer, the command's `main`, and the one place that prints errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from crate import hotcore
+from crate.cli import fast, output
+from crate.errors import CrateError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_HOT = (
+    "container.run", "container.create", "container.start", "container.stop", "container.kill", "container.rm",
+    "container.exec", "container.logs", "container.ps", "container.wait", "container.inspect", "system.inspect",
+)  # fmt: skip
+
+_debug = False
+_ran = ""
+
+
+class _LateSite:
+    """The last finder of modules: the first one that the hot commands do not need brings in site-packages.
+
+    The interpreter was started with -S, which saves two milliseconds.
+    """
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if path is not None:
+            return None
+        sys.meta_path.remove(self)
+        import site
+
+        # Run from the sealed mount of the interpreter (runtime/sealed.py), its environment is beside the real one.
+        sys.executable = sys._xoptions.get("crate_python") or sys.executable
+        site.main()
+        return next(filter(None, (finder.find_spec(name, None) for finder in sys.meta_path)), None)
+
+
+def find_modules_late() -> None:
+    """Lets modules outside of the standard library and crate be imported after all."""
+    if sys.flags.no_site:
+        sys.meta_path.append(_LateSite())
+
+
+def was_hot() -> bool:
+    """Whether a hot command ran, and imported nothing but the standard library and crate."""
+    return _ran in _HOT and any(isinstance(finder, _LateSite) for finder in sys.meta_path)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command line (without the program's name) and returns the exit status."""
+    global _debug
+    _debug = "--debug" in arguments or "-D" in arguments
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except Exception as error:
+        return report(error)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    global _ran
+    request = fast.parse(arguments)
+    if request is None:
+        import gc
+
+        from crate.cli import application
+
+        gc.enable()
+        parsed = application.parse(arguments)
+        if parsed is None:
+            return 0
+        run, options = parsed
+    else:
+        module, options, words = request
+        if not module:
+            print_help(words)
+            return 0
+        _ran = module
+        if module in _HOT:
+            hotcore.load(module)
+        run = load(module)
+    if options["globals"]:
+        check_globals(options["globals"])
+    return run(options)
+
+
+def load(module: str) -> Callable[[dict[str, Any]], int]:
+    """The `main` of a command file."""
+    name = f"crate.cli.{module}"
+    __import__(name)
+    main: Callable[[dict[str, Any]], int] = sys.modules[name].main
+    return main
+
+
+def print_help(words: str) -> None:
+    """Prints the help of a command, a group or, for no words, of crate itself."""
+    from crate.cli import helptext
+
+    output.write(helptext.text(words))
+
+
+def check_globals(given: dict[str, Any]) -> None:
+    """Refuses what asks for a daemon elsewhere; what only podman's parts need is accepted and has no effect."""
+    for key in ("remote", "url", "connection", "identity", "host", "tls", "tlsverify"):
+        if given.get(key):
+            raise UsageError(f"--{key} is not for crate: it has no daemon to connect to", f"leave --{key} away")
+    if given.get("context") not in (None, "", "default"):
+        raise UsageError(f"no context {given['context']!r}: crate has no daemon to connect to", "leave --context away")
+    level = given.get("log_level")
+    if level is not None and level.lower() not in (
+        "trace", "debug", "info", "warn", "warning", "error", "fatal", "panic",
+    ):  # fmt: skip
+        levels = "use debug, info, warn, error or fatal"
+        raise UsageError(f'log level "{level}" is not supported', levels, exit_status=1)
+    if given.get("noout"):
+        null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, 1)
+        os.close(null)
+
+
+def report(error: BaseException) -> int:
+    """Prints one line for an error and returns its exit status; with --debug also where it comes from."""
+    if _debug:
+        import traceback
+
+        output.write("".join(traceback.format_exception(error)), 2)
+    if isinstance(error, CrateError):
+        text, status = str(error), error.exit_status
+    elif isinstance(error, OSError) and error.strerror:
+        text, status = _os_error(error), 125
+    elif isinstance(error, MemoryError):
+        text, status = "out of memory", 125
+    else:
+        text = f"unexpected {type(error).__name__}: {error} (hint: this is a bug in crate, see it with crate --debug)"
+        status = 125
+    try:
+        output.write(f"Error: {output.one_line(text)}\n", 2)
+    except OSError:
+        pass  # nobody reads it; the status still tells
+    return status
+
+
+def _os_error(error: OSError) -> str:
+    """`mount: Operation not permitted: /proc`, from what `linux` and the interpreter put into an OSError."""
+    names = [
+        os.fsdecode(name) if isinstance(name, bytes) else str(name)
+        for name in (error.filename, error.filename2)
+        if name is not None
+    ]
+    return ": ".join([str(error.strerror), *names])

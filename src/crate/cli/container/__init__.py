@@ -1,0 +1,1 @@
+"""The commands of `crate container`, one file each."""

@@ -1,0 +1,52 @@
+"""`crate run`: creates a container, starts it, and stays with it or lets it go."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typer import Typer
+
+    from crate.engine.context import Engine
+
+
+def main(options: dict[str, Any]) -> int:
+    """The exit status of the container's command, or 0 once it is started with --detach."""
+    import crate.engine
+    from crate.cli import output
+    from crate.engine import run
+
+    engine = crate.engine.open(options["globals"], pull, output.warn)
+    return run.run(engine, options, output.line)
+
+
+def pull(engine: Engine, options: dict[str, Any]) -> None:
+    """How `run` and `create` get an image that is missing: as `crate pull`."""
+    from crate.cli.image.pull import fetch
+
+    fetch(engine, options["image"], options, options["pull"])
+
+
+def declare(app: Typer) -> None:
+    from crate.cli.container import run_options
+    from crate.cli.options import command, flag
+
+    command(
+        app,
+        "run",
+        main,
+        *run_options.rows(),
+        flag("--detach", "-d", help="Run container in background and print container ID"),
+        stop_at_argument=True,
+        help="Create and run a new container from an image",
+        description="""
+            The exit status is that of the command in the container; 125 when crate itself fails, 126 when the
+            command cannot be invoked, 127 when it is not found, 128+n when signal n killed it.
+        """,
+        examples="""
+            crate run --rm -it alpine sh
+            crate run --rm --cpuset-cpus 0,1 -m 128m alpine cat /sys/fs/cgroup/memory.max
+            crate run -d -p 8080:80 --name web nginx
+        """,
+    )

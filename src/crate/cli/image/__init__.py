@@ -1,0 +1,1 @@
+"""The commands of `crate image`, one file each."""

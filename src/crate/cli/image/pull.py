@@ -1,0 +1,68 @@
+"""`crate pull`: fetches images from registries."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typer import Typer
+
+    from crate.engine.context import Engine
+    from crate.storage.image_record import ImageRecord
+
+
+def main(options: dict[str, Any]) -> int:
+    """Prints the ID of each image."""
+    import crate.engine
+    from crate.cli import output
+
+    engine = crate.engine.open(options["globals"])
+    for name in options["images"]:
+        if not options["all_tags"]:
+            output.line(fetch(engine, name, options, "always")["id"])
+            continue
+        from crate.cli import progress
+        from crate.image import pull
+
+        with progress.display(bool(options["quiet"])) as show:
+            records = pull.pull_tags(engine.roots, engine.settings, name, options, show)
+        for record in records:
+            output.line(record["id"])
+    return 0
+
+
+def fetch(engine: Engine, name: str, options: dict[str, Any], policy: str) -> ImageRecord:
+    """Pulls one image where the policy says so, and shows how it goes; `quiet` shows nothing."""
+    from crate.cli import progress
+    from crate.image import pull
+
+    with progress.display(bool(options["quiet"])) as show:
+        return pull.ensure(engine.roots, engine.settings, name, policy, options, show)
+
+
+def declare(app: Typer) -> None:
+    from crate.cli.options import argument, command, flag, text
+
+    command(
+        app,
+        "pull",
+        main,
+        argument("images", "NAME[:TAG|@DIGEST] [NAME...]", several=True),
+        flag("--all-tags", "-a", help="Download all tagged images in the repository"),
+        flag("--quiet", "-q", help="Suppress verbose output"),
+        text("--platform", help="Set platform if the image has several", metavar="os/arch[/variant]"),
+        text("--arch", help="Architecture of the image instead of the machine's"),
+        text("--os", help="Operating system of the image"),
+        text("--variant", help="Variant of the architecture of the image"),
+        flag("--tls-verify", help="Require HTTPS and verify certificates (default true)"),
+        text("--authfile", help="Path of the authentication file", metavar="path"),
+        text("--cert-dir", help="Directory with certificates and keys for the registry", metavar="path"),
+        text("--creds", help="Name and password for the registry", metavar="name:password"),
+        flag("--disable-content-trust", help="Accepted for docker's scripts (default true)"),
+        help="Download an image from a registry",
+        examples="""
+            crate pull alpine
+            crate pull --platform linux/arm64 docker.io/library/nginx:1.27
+        """,
+    )

@@ -1,0 +1,36 @@
+"""What the removal and the listing of images ask the engine: which containers stand on an image."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+    from crate.image.remove import Users
+
+
+def of(engine: Engine, image_id: str) -> list[Container]:
+    """The containers made from an image."""
+    from crate.engine import containers
+
+    return [container for container in containers.listing(engine) if container.record["image"] == image_id]
+
+
+def users(engine: Engine) -> Users:
+    """The questions of `crate.image.remove`, answered by the engine."""
+    from crate.engine import containers
+    from crate.image.remove import Users
+
+    def ids(image_id: str) -> list[str]:
+        return [container.id for container in of(engine, image_id)]
+
+    def layers() -> set[str]:
+        return {layer for container in containers.listing(engine) for layer in container.record["layers"]}
+
+    def remove_containers(image_id: str) -> None:
+        from crate.engine import remove
+
+        for container in of(engine, image_id):
+            remove.remove(engine, container, force=True, volumes=True, timeout=0)
+
+    return Users(ids, layers, remove_containers)

@@ -1,0 +1,1 @@
+"""Commands of the OCI runtime half: bundles, without images and records."""

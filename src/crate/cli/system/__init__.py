@@ -1,0 +1,1 @@
+"""The commands of `crate system`, one file each."""

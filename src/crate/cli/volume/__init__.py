@@ -1,0 +1,1 @@
+"""The commands of `crate volume`, one file each."""

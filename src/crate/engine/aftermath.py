@@ -1,0 +1,99 @@
+"""What follows the end of a container: record, release, answer, and only then the slow cleaning.
+
+statistics      read before the cgroup goes
+exit record     the state that later commands see
+release         whatever others can observe as taken: name (--rm), address, ports, directory
+answer          the clients are told the status
+clean           cgroup, trash, firewall elements: nobody can observe them
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from crate import cgroup
+from crate.engine import wire
+from crate.engine.offspring import exit_code
+from crate.engine.sweeping import sweep
+from crate.errors import CrateError
+from crate.net import sandbox
+from crate.oci import json
+from crate.storage import containers
+from crate.storage.durable import write_file
+from crate.storage.roots import Roots
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from crate.engine.monitor import Monitor
+
+
+def finish(monitor: Monitor) -> NoReturn:
+    """Buries the container of a monitor whose loop has seen its end; the process ends with it."""
+    facts, streams = monitor.facts, monitor.streams
+    state = facts["state"]
+    _, status = os.waitpid(state["pid"], 0)
+    group = cgroup.from_record(state["cgroup"])
+    if group.pids():
+        group.kill()  # in a pid namespace that it shares, the end of its first process ends no other
+    streams.drain()
+    ended = {
+        "version": 1,
+        "status": "exited",
+        "pid": 0,
+        "exit_code": exit_code(status),
+        "oom_killed": group.oom_kills() > 0,
+        "started_at": state["started_at"],
+        "finished_at": time.time_ns(),
+        "error": "",
+    }
+    record_and_release(facts, ended)
+    monitor.listener.close()
+    streams.tell(wire.ENDED, ended)
+    streams.flush_all()
+    for client in list(streams.clients):
+        client.socket.close()
+    clean(facts)
+    os._exit(0)
+
+
+def roots_of(facts: dict[str, Any]) -> Roots:
+    """The roots that the container was started with."""
+    return Roots(facts["graphroot"], facts["runroot"], facts["rootless"], facts["uid"])
+
+
+def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
+    """Writes the exit record and gives back what others can observe as taken."""
+    roots = roots_of(facts)
+    lease = facts["state"].get("lease")
+    if lease:
+        sandbox.release(roots, lease)
+    if facts["rm"]:
+        containers.release(roots, facts["id"], facts["name"])
+        if facts["volumes"]:
+            from crate.storage.volumes import remove_each
+
+            remove_each(roots, facts["volumes"])
+        return
+    write_file(None, f"{facts['files']}/exit.json", json.dumps(ended), durable=False)
+    for name in ("state.json", "attach.sock"):
+        try:
+            os.unlink(f"{facts['run_directory']}/{name}")
+        except FileNotFoundError:
+            pass
+
+
+def clean(facts: dict[str, Any]) -> None:
+    """Removes what nobody can observe any more. A failure here leaves it to the next command that sweeps."""
+    try:
+        if facts["state"].get("cgroup"):
+            cgroup.from_record(facts["state"]["cgroup"]).remove()
+        if facts["state"].get("lease"):
+            sandbox.discard(facts["state"]["lease"])
+        if not facts["rm"]:
+            containers.sync(containers.paths(roots_of(facts), facts["id"]))
+        sweep(roots_of(facts), os.path.dirname(facts["state"]["cgroup"]["path"]), facts["id"])
+    except (OSError, CrateError):
+        pass

@@ -1,0 +1,245 @@
+"""The caller of a running container: its streams and signals, by the monitor's socket, to the end or a detach."""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import fcntl
+import os
+import select
+import termios
+from struct import unpack
+
+from crate.engine import wire
+from crate.linux import process
+from crate.oci import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.context import Engine
+
+#: signals that --sig-proxy does not forward: they are about this process (docker forwards all others)
+_OWN_SIGNALS = (_signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGKILL, _signal.SIGSTOP, _signal.SIGWINCH)
+DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
+
+
+class Detached(Exception):
+    """The user typed the detach keys."""
+
+
+class Relay:
+    """Moves bytes between this process and a monitor."""
+
+    def __init__(
+        self,
+        socket: _socket.socket,
+        pidfd: int,
+        *,
+        stdin: bool,
+        terminal: bool,
+        detach_keys: bytes,
+        proxy_signals: bool,
+    ) -> None:
+        self.socket = socket
+        self.stdin = stdin
+        self.terminal = terminal
+        self.detach_keys = detach_keys
+        self.proxy_signals = proxy_signals
+        self.pidfd = pidfd
+        self._typed = b""
+        self._unsent = b""
+
+    def run(self) -> dict[str, Any] | None:
+        """Serves until the container has ended (its exit record) or this caller detached (None)."""
+        wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        handlers = self._catch_signals()
+        saved = self._raw_terminal()
+        try:
+            if self.terminal:
+                self._send_size()
+            return self._loop(wake_read)
+        except Detached:
+            self.socket.send(wire.DETACH)
+            return None
+        finally:
+            if saved is not None:
+                termios.tcsetattr(0, termios.TCSADRAIN, saved)
+            _signal.set_wakeup_fd(-1)
+            for number, handler in handlers.items():
+                _signal.signal(number, handler)
+            os.close(wake_read)
+            os.close(wake_write)
+
+    def _catch_signals(self) -> dict[int, Any]:
+        handlers = {}
+        wanted = set(_signal.valid_signals()) - set(_OWN_SIGNALS) if self.proxy_signals else set()
+        if self.terminal:
+            wanted.add(_signal.SIGWINCH)
+            wanted.discard(_signal.SIGHUP)  # the terminal is gone, and this process goes with it
+        for number in wanted:
+            # The Go runtime's SIGURG is not ours to forward, and stop signals from a terminal stop this process.
+            if number in (_signal.SIGURG, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU):
+                continue
+            try:
+                handlers[number] = _signal.signal(number, lambda *_: None)
+            except (OSError, ValueError):
+                continue
+        return handlers
+
+    def _raw_terminal(self) -> list[Any] | None:
+        if not (self.terminal and self.stdin and os.isatty(0)):
+            return None
+        saved = termios.tcgetattr(0)
+        raw = termios.tcgetattr(0)
+        raw[0] &= ~(
+            termios.IGNBRK
+            | termios.BRKINT
+            | termios.PARMRK
+            | termios.ISTRIP
+            | termios.INLCR
+            | termios.IGNCR
+            | termios.ICRNL
+            | termios.IXON
+        )
+        raw[1] &= ~termios.OPOST
+        raw[2] = raw[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+        raw[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+        raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(0, termios.TCSADRAIN, raw)
+        return saved
+
+    def _loop(self, wake_fd: int) -> dict[str, Any] | None:
+        stdin_open = self.stdin
+        while True:
+            poll = select.poll()
+            poll.register(wake_fd, select.POLLIN)
+            # While the container does not take its stdin, none is read; output and signals go on.
+            poll.register(self.socket.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0))
+            if stdin_open and not self._unsent:
+                poll.register(0, select.POLLIN)
+            for fd, event in poll.poll():
+                if fd == wake_fd:
+                    for number in os.read(wake_fd, 256):
+                        self._forward(number)
+                elif fd != self.socket.fileno():
+                    stdin_open = self._read_stdin()
+                else:
+                    if event & select.POLLOUT:
+                        packet, self._unsent = self._unsent, b""
+                        self._send(packet)
+                    if event & (select.POLLIN | select.POLLHUP):
+                        ended = self._receive()
+                        if ended is not None:
+                            return ended
+
+    def _receive(self) -> dict[str, Any] | None:
+        packet = wire.receive(self.socket)
+        kind, data = packet[:1], packet[1:]
+        if kind in (wire.STDOUT, wire.STDERR):
+            _write(1 if kind == wire.STDOUT else 2, data)
+        elif kind == wire.ENDED:
+            return json.loads(data)  # type: ignore[no-any-return]
+        elif not kind:
+            return {"exit_code": 137, "error": "the container's monitor was killed, and the container with it"}
+        return None
+
+    def _forward(self, number: int) -> None:
+        if number == _signal.SIGWINCH:
+            if self.terminal:
+                self._send_size()
+        elif self.proxy_signals and self.pidfd >= 0:
+            try:
+                process.pidfd_send_signal(self.pidfd, number)
+            except OSError:
+                pass  # it has just ended, which the socket tells
+
+    def _read_stdin(self) -> bool:
+        try:
+            data = os.read(0, wire.CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            self._send(wire.STDIN_END)
+            return False
+        if self.terminal and self.detach_keys:
+            data = self._without_detach_keys(data)
+        if data:
+            self._send(wire.STDIN + data)
+        return True
+
+    def _without_detach_keys(self, data: bytes) -> bytes:
+        """Holds back what may be the beginning of the detach keys; raises Detached when they are complete."""
+        keys, passed = self.detach_keys, b""
+        for byte in data:
+            self._typed += bytes([byte])
+            if self._typed == keys:
+                raise Detached
+            while self._typed and not keys.startswith(self._typed):
+                passed += self._typed[:1]
+                self._typed = self._typed[1:]
+        return passed
+
+    def _send(self, packet: bytes) -> None:
+        try:
+            self.socket.send(packet, _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if packet[:1] in (wire.STDIN, wire.STDIN_END):
+                self._unsent = packet
+        except OSError:
+            pass  # the monitor is gone, which the next receive tells
+
+    def _send_size(self) -> None:
+        size = window_size()
+        if size:
+            self._send(wire.RESIZE + "{} {}".format(*size).encode())
+
+
+def window_size() -> list[int] | None:
+    """Rows and columns of this process's terminal (TIOCGWINSZ of ioctl_tty(2)); None where there is none."""
+    for fd in (1, 0, 2):
+        try:
+            rows, columns, _, _ = unpack("=4H", fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
+        except OSError:
+            continue
+        if rows and columns:
+            return [rows, columns]
+    return None
+
+
+def warn_without_terminal(engine: Engine) -> None:
+    """Says in podman's words, where docker refuses, that what is typed does not come from a terminal."""
+    if engine.warn and not os.isatty(0):
+        engine.warn("The input device is not a TTY. The --tty and --interactive flags might not work properly")
+
+
+def _write(fd: int, data: bytes) -> None:
+    """All of it: to a file that blocks, or to one that a caller made non-blocking."""
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()
+        except BrokenPipeError:
+            raise  # nobody reads any more: this command ends as one that SIGPIPE ends (141), the container goes on
+        except OSError:
+            return  # a full disk, a descriptor that the caller had closed: the log has it
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """docker's syntax: single characters and `ctrl-X`, separated by commas; an empty text disables detaching."""
+    from crate.errors import UsageError
+
+    keys = b""
+    for part in text.split(",") if text else []:
+        if len(part) == 1:
+            keys += part.encode()
+        elif part.startswith("ctrl-") and len(part) == 6 and ("a" <= part[5] <= "z" or part[5] in "@[\\]^_"):
+            keys += bytes([ord(part[5].upper()) & 0x1F])
+        else:
+            raise UsageError(f"invalid detach keys: {text}", "single characters or ctrl-a to ctrl-z, @ [ \\ ] ^ _")
+    return keys

@@ -1,0 +1,200 @@
+"""`create`: from options to a container on disk, complete before anybody sees it."""
+
+from __future__ import annotations
+
+import os
+
+from crate import plan as planning
+from crate.engine import containers
+from crate.engine.filling import fill
+from crate.engine.names import random_name
+from crate.engine.root_mount import mount_root
+from crate.errors import CrateError, NameInUseError, NotFoundError, UsageError
+from crate.linux.process import start_time
+from crate.oci import json
+from crate.plan.host import Host
+from crate.storage import containers as store
+from crate.storage.roots import boot_id
+
+_PULL_POLICIES = ("always", "missing", "never", "newer")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+    from crate.plan.shapes import Place, Plan
+    from crate.storage.image_record import ImageRecord
+
+
+def create(engine: Engine, options: dict[str, Any]) -> str:
+    """The id of the new container."""
+    container, root_mount_fd = prepare(engine, options)
+    os.close(root_mount_fd)
+    store.sync(container.paths)
+    return container.id
+
+
+def prepare(engine: Engine, options: dict[str, Any], launches: bool = False) -> tuple[Container, int]:
+    """Makes the container; gives it with its root file system as a detached mount. `launches`: a start follows.
+
+    Raises UsageError, NotFoundError, NameInUseError, ImageError …; nothing is left behind then.
+    """
+    if options.get("cidfile"):
+        return _with_cidfile(engine, options, launches)
+    return _prepare(engine, options, launches)
+
+
+def _prepare(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[Container, int]:
+    image, image_name = find_image(engine, options)
+    if options.get("replace"):
+        _make_room(engine, options.get("name"))
+    roots, settings = engine.roots, engine.settings
+    for attempt in range(8):
+        container_id = store.new_id()
+        name = options.get("name") or random_name()
+        place: Place = {
+            "id": container_id,
+            "bundle": f"{roots.runroot}/containers/{container_id}",
+            "volumes": f"{roots.graphroot}/volumes",
+        }
+        plan = planning.make(options, image, Host(roots.rootless), settings, place)
+        plan["record"]["image_name"] = image_name
+        try:
+            made = _make(engine, container_id, name, plan, image, launches)
+        except NameInUseError:
+            if options.get("name") or attempt == 7:
+                raise
+        else:
+            break
+    if engine.warn:
+        for text in plan["warnings"]:
+            engine.warn(text)
+    return made
+
+
+def _make(
+    engine: Engine, container_id: str, name: str, plan: Plan, image: ImageRecord | None, launches: bool
+) -> tuple[Container, int]:
+    layers = image["layers"] if image else []
+    root_mount_fd = -1
+    record = {**plan["record"], "id": container_id, "name": name, "layers": layers, "network": plan["network"]}
+    record["files"], record["joins"] = plan["files"], {}
+    if launches:
+        record["launcher"] = [os.getpid(), start_time(os.getpid()), boot_id()]
+
+    def complete(stage: str) -> dict[str, str]:
+        nonlocal root_mount_fd
+        root_mount_fd = mount_root(engine.roots, record, stage)
+        fill(engine, plan, record, root_mount_fd)
+        return {"config.json": json.dumps(plan["spec"]), "container.json": json.dumps(record)}
+
+    try:
+        paths = store.create(
+            engine.roots, container_id, name, complete, layers=layers, ephemeral=bool(record["remove"])
+        )
+    except BaseException:
+        if root_mount_fd >= 0:
+            os.close(root_mount_fd)
+        if record.get("anonymous_volumes"):
+            from crate.storage.volumes import remove_each
+
+            remove_each(engine.roots, record["anonymous_volumes"])
+        raise
+    return containers.Container(container_id, paths, record), root_mount_fd
+
+
+def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | None, str]:
+    """The image of the options with its name, pulled first where the pull policy says so; (None, "") with --rootfs."""
+    if options.get("rootfs"):
+        return None, ""
+    from crate.image import local
+
+    name, policy = options["image"], str(options.get("pull") or engine.settings.get("containers.pull"))
+    if policy not in _PULL_POLICIES:
+        raise UsageError(f'invalid argument "{policy}" for "--pull" flag', f"one of {', '.join(_PULL_POLICIES)}")
+    found = None if policy == "always" else local.find_named(engine.roots, name)
+    if found and not _is_for(found[0], options):
+        found = None
+    if found is None or policy == "newer":
+        if policy == "never":
+            raise NotFoundError(f"{name}: image not known", f"crate pull {name}")
+        from crate.engine.pulling import pull_apart
+
+        pull_apart(engine, {**options, "pull": policy})
+        found = local.find_named(engine.roots, name)
+        if found is None:
+            raise NotFoundError(f"{name}: image not known")
+        if not _is_for(found[0], options):
+            raise NotFoundError(f"{name}: there is no image of it for this platform", "leave --platform away")
+    return found[0], found[1] or next(iter(found[0]["names"]), "")
+
+
+def _is_for(image: ImageRecord, options: dict[str, Any]) -> bool:
+    """Whether the image is of the platform that is wanted, if one is."""
+    if not any(options.get(name) for name in ("platform", "arch", "os", "variant")):
+        return True
+    from crate.oci import platform
+
+    own = platform.host()
+    if options.get("platform"):
+        wanted = platform.parse(options["platform"])
+    else:
+        architecture = options.get("arch") or own.architecture
+        wanted = platform.Platform(options.get("os") or own.os, architecture, options.get("variant") or "")
+    return platform.choose([platform.of(image["config"])], wanted, exact=True) is not None
+
+
+def _make_room(engine: Engine, name: str | None) -> None:
+    """Removes the container of this name, for --replace."""
+    if not name:
+        raise UsageError("cannot replace container without --name being set")
+    holder = store.holder(engine.roots, name)
+    there = containers.load(engine, holder) if holder and store.exists(engine.roots, holder) else None
+    if there:
+        from crate.engine.remove import remove
+
+        remove(engine, there, force=True)
+
+
+def _with_cidfile(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[Container, int]:
+    """Makes the container, and the file with its id before it: without the one there is not the other."""
+    path = options["cidfile"]
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise UsageError(f"container ID file found: {path}", "remove it, or name another one") from None
+    except OSError as error:
+        raise UsageError(f"cannot write container ID file {path}: {error.strerror}") from None
+    try:
+        made = _prepare(engine, options, launches)
+        os.write(fd, made[0].id.encode())
+    except BaseException:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(fd)
+    return made
+
+
+def abandon(engine: Engine, container: Container, error: BaseException) -> None:
+    """After a start that failed: a --rm container goes, another one stays as it was and tells why."""
+    if container.record["remove"]:
+        from crate.engine.remove import remove
+
+        remove(engine, container)
+        return
+    if isinstance(error, CrateError):
+        before = container.state(engine, fresh=True)
+        failed = {
+            "version": 1,
+            "status": before["status"],
+            "pid": 0,
+            "exit_code": error.exit_status,
+            "oom_killed": False,
+            "started_at": before["started_at"],
+            "finished_at": before["finished_at"],
+            "error": error.message,
+        }
+        containers.write_exit(container, failed, durable=False)

@@ -1,0 +1,44 @@
+"""The container's /etc/hostname, /etc/hosts and /etc/resolv.conf, written at each start, when its address is known."""
+
+from __future__ import annotations
+
+from crate.net import files
+from crate.storage.durable import write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SHARES_HOST = ("host",)
+
+
+def write(record: dict[str, Any], lease: Any, directory: str) -> None:
+    """Writes the three beside the state; the spec binds them into the root file system."""
+    wanted = record["files"]
+    hostname = wanted["hostname"]
+    shares_host = record["network"]["mode"] in _SHARES_HOST
+    texts: dict[str, str | None] = {
+        "hostname": files.hostname_text(hostname),
+        "hosts": None,
+        "resolv.conf": files.resolv_conf_text(
+            files.host_resolv_conf(),
+            dns=wanted["dns"],
+            search=wanted["dns_search"],
+            options=wanted["dns_options"],
+            shares_host_network=shares_host,
+            ipv6=bool(lease["address6"]),
+            forwarder=lease["resolver"],
+        ),
+    }
+    if wanted["hosts"] is not None:
+        texts["hosts"] = files.hosts_text(
+            hostname,
+            domainname=wanted["domainname"],
+            addresses=[address for address in (lease["address"], lease["address6"]) if address],
+            add_host=wanted["hosts"],
+            host_gateway="127.0.0.1" if shares_host else lease["gateway"],
+            host_file=files.read_host_file("/etc/hosts") if shares_host else None,
+        )
+    for name, text in texts.items():
+        if text is not None:
+            write_file(None, f"{directory}/{name}", text, durable=False, mode=0o644)

@@ -1,0 +1,194 @@
+"""From a container on disk to a running one, the monitor's part; launch.py draws the whole.
+
+Each effect has its undo; when a step fails they run in reverse and the caller is told the error.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from crate import cgroup, hotcore
+from crate.cgroup.mounts import mounts_for
+from crate.engine import etc_files, monitor, wire
+from crate.engine.containers import load
+from crate.engine.joining import borrow_mounts, resolve
+from crate.engine.offspring import make_pipes, refuse
+from crate.engine.streams import Client, Streams
+from crate.errors import CrateError, HostError, NotFoundError
+from crate.linux.process import start_time
+from crate.net import sandbox
+from crate.oci import json
+from crate.plan.quantities import size_bytes
+from crate.runtime import create as runtime
+from crate.runtime.devices import with_default_rules
+from crate.storage.durable import write_file
+from crate.storage.roots import boot_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+
+
+def ignite(engine: Engine, socket: _socket.socket, order: dict[str, Any], root_mount_fd: int) -> NoReturn:
+    """Starts the container of an order, serves it and buries it. Ends with os._exit.
+
+    `order`: the container's `id`, and `hello`, what its caller wants to see. `root_mount_fd` is its root file system.
+    """
+    undo: list[Callable[[], object]] = []
+    try:
+        container = load(engine, order["id"])
+        if container is None:
+            raise NotFoundError(f"no such container: {order['id']}")
+        running = _start(engine, container, socket, root_mount_fd, order["hello"], undo)
+    except CrateError as error:
+        _undo(socket, undo, error)
+    except OSError as error:
+        _undo(socket, undo, HostError(f"cannot start the container: {error}"))
+    # Loaded while the container runs: nothing of it is needed before, and after an upgrade it would be another's.
+    hotcore.load("aftermath")
+    from crate.engine import aftermath
+
+    hotcore.learn()
+    running.serve()
+    aftermath.finish(running)
+
+
+def _undo(socket: _socket.socket, undo: list[Callable[[], object]], error: CrateError) -> NoReturn:
+    while undo:
+        try:
+            undo.pop()()
+        except (OSError, CrateError) as second:
+            error.add_note(f"and while undoing: {second}")
+    refuse(socket, error)
+
+
+def _start(
+    engine: Engine,
+    container: Container,
+    socket: _socket.socket,
+    root_mount_fd: int,
+    hello: dict[str, Any],
+    undo: list[Callable[[], object]],
+) -> monitor.Monitor:
+    spec, record, roots = resolve(engine, container), container.record, engine.roots
+    linux = spec.get("linux") or {}
+    lease = sandbox.prepare(roots, engine.settings, record["network"], container.id)
+    undo.append(lambda: sandbox.release(roots, lease))
+    resources = with_default_rules(linux.get("resources") or {})
+    group = cgroup.create(linux.get("cgroupsPath") or f"/crate/{container.id}", resources)
+    undo.append(group.remove)
+    if resources.get("devices") and not group.has_device_rules and not roots.rootless:
+        spec = _without_mknod(spec)  # no cgroup says which devices may be opened, so none are to be made
+
+    etc_files.write(record, lease, container.paths.run_directory)
+
+    terminal = bool((spec.get("process") or {}).get("terminal"))
+    if terminal and hello.get("size"):
+        rows, columns = hello["size"]
+        spec = {**spec, "process": {**spec["process"], "consoleSize": {"height": rows, "width": columns}}}
+    output, stdin_fd, theirs = make_pipes(terminal, bool(record["interactive"]))
+    created = runtime.create(
+        container.id,
+        container.paths.files,
+        spec,
+        root_mount_fd=root_mount_fd,
+        mountpoint=container.paths.work,
+        stdio=theirs,
+        cgroup=group,
+        cgroup_mounts=_cgroup_mounts(spec, group),
+        bind_devices=roots.rootless,
+        mount_fds=borrow_mounts(container, spec) if record["joins"] else None,
+        seccomp_cache=f"{roots.graphroot}/cache/seccomp",
+    )
+    undo.append(created.abandon)
+    if theirs:
+        for fd in theirs:
+            os.close(fd)
+    os.close(root_mount_fd)
+    if created.netns_fd >= 0:
+        sandbox.connect(lease, created.netns_fd)
+        os.close(created.netns_fd)
+        undo.append(lambda: sandbox.discard(lease))
+        sandbox.publish(lease)
+    listener = wire.listen(container.paths.attach_socket)
+    undo.append(lambda: os.unlink(container.paths.attach_socket))
+    created.await_prepared()
+    if terminal:
+        output, stdin_fd = {created.terminal_fd: wire.STDOUT}, created.terminal_fd
+
+    own = os.getpid()
+    state = {
+        "version": 1,
+        "status": "running",
+        "pid": created.pid,
+        "start_time": start_time(created.pid),
+        "monitor_pid": own,
+        "monitor_start": start_time(own),
+        "boot_id": boot_id(),
+        "started_at": time.time_ns(),
+        "finished_at": 0,
+        "exit_code": 0,
+        "cgroup": group.record(),
+        "lease": lease,
+    }
+    write_file(None, container.paths.state, json.dumps(state), durable=False)
+    undo.append(lambda: os.unlink(container.paths.state))
+    facts = {
+        "version": 1,
+        "id": container.id,
+        "name": container.name,
+        "graphroot": roots.graphroot,
+        "runroot": roots.runroot,
+        "rootless": roots.rootless,
+        "uid": roots.uid,
+        "files": container.paths.files,
+        "directory": container.paths.directory,
+        "run_directory": container.paths.run_directory,
+        "rm": record["remove"],
+        "volumes": record["anonymous_volumes"],
+        "log": _log(container, record),
+        "state": state,
+        "membership": engine.membership,
+    }
+    created.start()
+    for fd in [*output, stdin_fd]:
+        if fd >= 0:
+            os.set_blocking(fd, False)
+    streams = Streams(monitor.open_log(facts), output, stdin_fd, terminal)
+    try:
+        wire.send_started(socket, created.pid, created.pidfd)
+        streams.clients.append(Client(socket, hello))
+    except OSError:
+        socket.close()  # the caller was killed: the container goes on without it
+    return monitor.Monitor(facts, streams, listener, created.pidfd)
+
+
+def _without_mknod(spec: dict[str, Any]) -> dict[str, Any]:
+    process = spec["process"]
+    sets = {name: [cap for cap in caps if cap != "CAP_MKNOD"] for name, caps in process["capabilities"].items()}
+    return {**spec, "process": {**process, "capabilities": sets}}
+
+
+def _cgroup_mounts(spec: dict[str, Any], group: cgroup.Cgroup) -> list[dict[str, Any]]:
+    """What stands for the cgroup mount of the spec, if it has one."""
+    private = any(entry["type"] == "cgroup" for entry in (spec.get("linux") or {}).get("namespaces") or [])
+    for entry in spec.get("mounts") or []:
+        if entry.get("type") in ("cgroup", "cgroup2"):
+            return mounts_for(group, private, options=entry.get("options") or [])
+    return []
+
+
+def _log(container: Container, record: dict[str, Any]) -> dict[str, Any] | None:
+    log = record["log"]
+    if log["driver"] == "none":
+        return None
+    given = log["options"]
+    size = given.get("max-size", "-1")
+    max_bytes = 0 if size == "-1" else size_bytes("log-opt max-size", size, 1000)
+    return {"path": container.paths.log, "max_bytes": max_bytes, "max_files": int(given.get("max-file", "1"))}

@@ -1,0 +1,38 @@
+"""Sending a signal to a container's main process."""
+
+from __future__ import annotations
+
+import os
+
+from crate.errors import StateError, UsageError
+from crate.linux.process import pidfd_send_signal
+from crate.linux.signals import parse_signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+
+
+def kill(engine: Engine, container: Container, signal: str) -> None:
+    """Sends it (a name or a number). StateError when the container does not run."""
+    number = signal_number(signal)
+    try:
+        if container.state(engine)["status"] not in ("running", "paused"):
+            raise ProcessLookupError
+        pidfd = container.pidfd(engine)
+        try:
+            pidfd_send_signal(pidfd, number)
+        finally:
+            os.close(pidfd)
+    except ProcessLookupError:
+        state = container.state(engine, fresh=True)["status"]
+        raise StateError(f"cannot kill container {container.name}: it is not running ({state})") from None
+
+
+def signal_number(text: str) -> int:
+    """The number of a signal: `9`, `KILL`, `SIGKILL`, `RTMIN+3` in any case. UsageError."""
+    number = parse_signal(text)
+    if number is None:
+        raise UsageError(f"invalid signal: {text}", "a name as TERM or SIGTERM, or a number from 1 to 64")
+    return number

@@ -1,0 +1,156 @@
+"""The monitor: one process a container, which starts it, serves its streams, and records how it ended.
+
+Process `crate:monitor`: forked by a caller that has one thread; leader of its own session, holds no lock. Its only
+child is the container's init (and pasta, where the network is rootless). It serves the caller on an inherited socket
+and later ones on `attach.sock`. It ends after the container has, when everything that others can observe was
+released, the clients were answered and the rest was cleaned away. Its SIGKILL kills the container (PR_SET_PDEATHSIG);
+the next command that looks heals what is left.
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import os
+import select
+import time
+
+from crate.engine import wire
+from crate.engine.log_file import LogFile
+from crate.engine.streams import Client, Streams
+from crate.oci import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.net.proxy import Proxy
+
+#: A container that lived this long gets a lean monitor. Shorter ones, most batch commands, never pay for it.
+HANDOVER_SECONDS = 0.3
+#: The first client's greeting must come within this time, or its connection is given up.
+_HELLO = {"stdin": False, "stdout": False, "stderr": False, "stdin_once": False}
+
+#: More wait in the listener's queue: each is a descriptor, and a process without free ones could not even refuse.
+_CLIENTS_MAX = 200
+
+
+class Monitor:
+    """What the monitor of a running container knows; `record()` is the whole of it, for the hand-over."""
+
+    def __init__(self, facts: dict[str, Any], streams: Streams, listener: _socket.socket, pidfd: int) -> None:
+        self.facts = facts
+        self.streams = streams
+        self.listener = listener
+        self.pidfd = pidfd
+        self.lean = False
+        self._ended = False
+
+    def serve(self) -> None:
+        """Moves bytes until the container's init has ended."""
+        handover_at = time.monotonic() + HANDOVER_SECONDS
+        proxy = self._open_proxy() if self.lean else None
+        while not self._ended:
+            poll = select.poll()
+            poll.register(self.pidfd, select.POLLIN)
+            if len(self.streams.clients) < _CLIENTS_MAX:
+                poll.register(self.listener.fileno(), select.POLLIN)
+            if proxy:
+                poll.register(proxy.fileno(), select.POLLIN)
+            self.streams.interests(poll)
+            wait = None if self.lean else max(0, (handover_at - time.monotonic()) * 1000)
+            events = poll.poll(wait)
+            for fd, event in events:
+                if proxy and fd == proxy.fileno():
+                    proxy.step()
+                else:
+                    self._handle(fd, event)
+            if not self.lean and not self._ended and time.monotonic() >= handover_at:
+                self._hand_over()
+                proxy = self._open_proxy()  # the hand-over failed, and this process goes on
+
+    def _open_proxy(self) -> Proxy | None:
+        """What carries connections to [::1] and other addresses that no firewall rule can."""
+        lease = self.facts["state"]["lease"]
+        if not lease or not lease["port_fds"]:
+            return None
+        from crate.net.proxy import open_proxy
+
+        return open_proxy(lease)
+
+    def _handle(self, fd: int, event: int) -> None:
+        streams = self.streams
+        if fd == self.pidfd:
+            self._ended = True
+        elif fd == self.listener.fileno():
+            try:
+                raw_fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+            except OSError:
+                return
+            streams.clients.append(Client(_socket.socket(fileno=raw_fd), None))
+        elif fd in streams.output or fd == streams.stdin_fd:
+            if event & (select.POLLIN | select.POLLHUP) and fd in streams.output:
+                streams.read_output(fd)
+            if event & (select.POLLOUT | select.POLLERR) and fd == streams.stdin_fd:
+                streams.write_stdin()
+        else:
+            for client in list(streams.clients):
+                if client.socket.fileno() == fd:
+                    self._serve_client(client, event)
+
+    def _serve_client(self, client: Client, event: int) -> None:
+        packet = self.streams.receive(client, event)
+        kind, data = packet[:1], packet[1:]
+        try:
+            if kind == wire.HELLO:
+                client.hello = _HELLO | json.loads(data)
+                wire.send_started(client.socket, self.facts["state"]["pid"], self.pidfd)
+            elif kind == wire.RESIZE and self.streams.terminal and self.streams.output:
+                self.streams.resize(data)
+        except (OSError, ValueError, TypeError):
+            self.streams.drop(client)  # gone, or nobody who knows wire.py: the container must not end for it
+
+    def _hand_over(self) -> None:
+        """Re-executes this process lean; when that cannot be, it goes on as it is."""
+        from crate.engine import handover
+        from crate.engine.aftermath import roots_of
+        from crate.storage import containers
+
+        self.lean = True
+        _leave_callers_cgroup()
+        if not self.facts["rm"]:
+            # The caller was answered without waiting for the disk; a container that is to be kept gets there now.
+            containers.sync(containers.paths(roots_of(self.facts), self.facts["id"]))
+        handover.execute(self)
+
+
+def _leave_callers_cgroup() -> None:
+    """A login session or a job that ends must not take the monitor along; where it has no right to move, it stays."""
+    from crate import cgroup
+    from crate.errors import CrateError
+
+    try:
+        own = cgroup.create_monitor()
+        for path in own.join_paths():
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"0")
+            os.close(fd)
+        if own.v2_path():
+            own.adopt(os.getpid())
+    except (OSError, CrateError):
+        pass
+
+
+def settle_process() -> None:
+    """Makes the process a monitor: its name, and signals that must not end it."""
+    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, b"crate:monitor")
+    os.close(fd)
+    for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTERM):
+        _signal.signal(number, _signal.SIG_IGN)
+
+
+def open_log(facts: dict[str, Any], partial: dict[str, str] | None = None) -> LogFile | None:
+    """The log of the container, as its record configures it."""
+    log = facts["log"]
+    return LogFile(log["path"], log["max_bytes"], log["max_files"], partial) if log else None

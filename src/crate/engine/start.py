@@ -1,0 +1,136 @@
+"""Starting a container that exists, with or without its caller attached."""
+
+from __future__ import annotations
+
+import os
+
+from crate.engine.launch import Starter, fork_starter
+from crate.engine.root_mount import mount_root
+from crate.errors import CrateError, NotFoundError, StateError
+from crate.oci import json
+from crate.storage.lock import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+
+
+def start(engine: Engine, container: Container) -> None:
+    """Starts it detached; one that runs already is left alone. StateError when its state does not allow it."""
+    if container.state(engine)["status"] in ("running", "paused"):
+        return
+    try:
+        socket, pidfd = begin(engine, container, {})
+    except StateError:
+        if container.state(engine, fresh=True)["status"] in ("running", "paused"):
+            return  # another command was faster
+        raise
+    socket.close()
+    os.close(pidfd)
+
+
+def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int:
+    """Starts it, unless it runs, and stays with it: the exit status of its command, or 0 after the detach keys."""
+    from crate.engine.attach import parse_detach_keys
+
+    if options.get("detach_keys") is not None:
+        parse_detach_keys(options["detach_keys"])
+    interactive = bool(options.get("interactive"))
+    hello = {"stdout": True, "stderr": True, "stdin": interactive, "stdin_once": interactive}
+    if container.record["tty"]:
+        add_terminal(engine, hello)
+    if container.state(engine)["status"] in ("running", "paused"):
+        socket, pidfd = _join(container, hello)
+    else:
+        socket, pidfd = begin(engine, container, hello)
+    proxy = options.get("sig_proxy")
+    return stay(container, socket, pidfd, hello, options.get("detach_keys"), proxy is None or bool(proxy))
+
+
+def add_terminal(engine: Engine, hello: dict[str, Any]) -> None:
+    """Tells the monitor the size of the caller's terminal, which the program sees from its first moment on."""
+    from crate.engine.attach import warn_without_terminal, window_size
+
+    hello["size"] = window_size()
+    if hello.get("stdin"):
+        warn_without_terminal(engine)
+
+
+def _join(container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, int]:
+    """A connection to the monitor of a container that runs, and the pidfd of its init."""
+    from crate.engine import wire
+
+    try:
+        socket = wire.connect(container.paths.attach_socket)
+        socket.send(wire.HELLO + json.dumps(hello).encode())
+        kind, _, pidfd = wire.receive_start(socket)
+    except OSError:
+        kind = b""
+    if kind != wire.STARTED:
+        raise StateError(f"cannot attach to container {container.name}: it has just ended")
+    return socket, pidfd
+
+
+def begin(
+    engine: Engine,
+    container: Container,
+    hello: dict[str, Any],
+    root_mount_fd: int = -1,
+    starter: Starter | None = None,
+) -> tuple[_socket.socket, int]:
+    """Launches the container's monitor under the container's lock; gives its socket and the pidfd of init.
+
+    `starter` is a monitor that waits already. After a failure a --rm container is gone, another one tells why.
+    """
+    starter = starter or fork_starter(engine)
+    try:
+        lock = Lock(container.paths.directory)
+        lock.acquire()
+    except FileNotFoundError:
+        raise NotFoundError(f"no such container: {container.name}") from None
+    try:
+        status = container.state(engine, fresh=True)["status"]
+        if status not in ("created", "exited"):
+            raise StateError(f"cannot start container {container.name}: it is {status}")
+        try:
+            if root_mount_fd < 0:
+                root_mount_fd = mount_root(engine.roots, container.record, container.paths.directory)
+            return starter.launch(container.id, hello, root_mount_fd)
+        except CrateError as error:
+            from crate.engine.create import abandon
+
+            lock.release()
+            abandon(engine, container, error)
+            raise
+    finally:
+        lock.release()
+
+
+def stay(
+    container: Container,
+    socket: _socket.socket,
+    pidfd: int,
+    hello: dict[str, Any],
+    detach_keys: str | None,
+    proxy_signals: bool,
+) -> int:
+    """Relays until the end; gives the exit status."""
+    from crate.engine import attach as attaching
+
+    terminal, stdin = bool(container.record["tty"]), bool(hello.get("stdin"))
+    keys = detach_keys if detach_keys is not None else container.record["detach_keys"]
+    relay = attaching.Relay(
+        socket,
+        pidfd,
+        stdin=stdin,
+        terminal=terminal,
+        detach_keys=attaching.parse_detach_keys(keys),
+        # Who types at a terminal sends signals by its keys; others, to this process, are for this process: as docker.
+        proxy_signals=proxy_signals and not (terminal and stdin),
+    )
+    ended = relay.run()
+    return int(ended["exit_code"]) if ended else 0

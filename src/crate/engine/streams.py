@@ -1,0 +1,248 @@
+"""The standard streams of a container between its pipes or pty, its log, and the clients that are attached."""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import os
+import select
+from struct import pack
+
+from crate.engine import wire
+from crate.oci import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.log_file import LogFile
+
+_TIOCSWINSZ = 0x5414
+#: A client this far behind stops the reading of the container's output, until it has caught up or gone.
+_BEHIND = 1 << 20
+#: What a pipe holds at most, unless root has raised fs.pipe-max-size (pipe(7)).
+_PIPE_MAX = 1 << 20
+
+
+class Client:
+    """A connected caller: what it wants to see, and what it was not able to take yet."""
+
+    def __init__(
+        self, socket: _socket.socket, hello: dict[str, Any] | None, pending: list[bytes] | None = None
+    ) -> None:
+        socket.setblocking(False)
+        self.socket = socket
+        self.hello = hello
+        self.pending = pending or []
+        self.pending_bytes = sum(map(len, self.pending))
+
+    def wants(self, stream: bytes) -> bool:
+        """Whether it asked for this stream."""
+        return bool(self.hello and self.hello.get("stdout" if stream == wire.STDOUT else "stderr"))
+
+    def send(self, packet: bytes) -> bool:
+        """Sends, or keeps for later; False when the client is gone."""
+        if self.pending:
+            self.pending.append(packet)
+            self.pending_bytes += len(packet)
+            return True
+        try:
+            self.socket.send(packet, _socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            self.pending.append(packet)
+            self.pending_bytes += len(packet)
+        except OSError:
+            return False
+        return True
+
+    def flush(self) -> bool:
+        """Sends what waits, as far as it goes; False when the client is gone."""
+        while self.pending:
+            try:
+                self.socket.send(self.pending[0], _socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            self.pending_bytes -= len(self.pending.pop(0))
+        return True
+
+
+class Streams:
+    """All descriptors that the monitor moves bytes between.
+
+    `output` maps a descriptor to its stream; with a terminal there is one, the pty's master, which also takes stdin.
+    """
+
+    def __init__(self, log: LogFile | None, output: dict[int, bytes], stdin_fd: int, terminal: bool) -> None:
+        self.log = log
+        self.output = output
+        self.stdin_fd = stdin_fd
+        self.terminal = terminal
+        self.stdin_pending: list[bytes] = []
+        self.stdin_ends = False
+        self.clients: list[Client] = []
+
+    def interests(self, poll: select.poll) -> None:
+        """Registers with a fresh poll object whatever can move now."""
+        held = any(client.pending_bytes > _BEHIND for client in self.clients)
+        if not held:
+            for fd in self.output:
+                poll.register(fd, select.POLLIN)
+        if self.stdin_pending and self.stdin_fd >= 0:
+            events = select.POLLOUT | (select.POLLIN if self.stdin_fd in self.output and not held else 0)
+            poll.register(self.stdin_fd, events)
+        # A container that does not read its stdin holds up whoever sends it, not this process's memory.
+        receive = 0 if sum(map(len, self.stdin_pending)) > _BEHIND else select.POLLIN
+        for client in self.clients:
+            poll.register(client.socket.fileno(), receive | (select.POLLOUT if client.pending else 0))
+
+    def read_output(self, fd: int) -> bool:
+        """Moves what is there from the container to log and clients; False at the end of the stream."""
+        try:
+            data = os.read(fd, wire.CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:  # EIO: the last slave of a pty was closed
+            data = b""
+        if not data:
+            self.close_output(fd)
+            return False
+        stream = self.output[fd]
+        if self.log:
+            self.log.write("stdout" if stream == wire.STDOUT else "stderr", data)
+        packet = stream + data
+        for client in list(self.clients):
+            if client.wants(stream) and not client.send(packet):
+                self.drop(client)
+        return True
+
+    def close_output(self, fd: int) -> None:
+        """Forgets an output that has ended."""
+        del self.output[fd]
+        if fd == self.stdin_fd:
+            self.stdin_fd = -1
+        os.close(fd)
+
+    def drain(self) -> None:
+        """Reads what the outputs held when their process ended; a survivor that holds one open may go on writing."""
+        for fd in list(self.output):
+            os.set_blocking(fd, False)
+            for _ in range(0, _PIPE_MAX, wire.CHUNK):
+                poll = select.poll()
+                poll.register(fd, select.POLLIN)
+                if not poll.poll(0) or not self.read_output(fd):
+                    break
+        if self.log:
+            self.log.finish()
+
+    def receive(self, client: Client, event: int) -> bytes:
+        """Serves one client's socket; gives a packet that is not about streams, or nothing."""
+        if event & select.POLLOUT and not client.flush():
+            self.drop(client)
+            return b""
+        if not event & (select.POLLIN | select.POLLHUP | select.POLLERR):
+            return b""
+        try:
+            packet = client.socket.recv(wire.CHUNK + 1)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            packet = b""
+        kind = packet[:1]
+        if kind == wire.STDIN:
+            self.take_stdin(packet[1:])
+        elif kind == wire.STDIN_END:
+            if client.hello and client.hello.get("stdin_once"):
+                if self.terminal:
+                    self.take_stdin(b"\x04")  # what was piped in has ended: ctrl-d is how a terminal says so
+                else:
+                    self.end_stdin()
+        elif not packet or kind == wire.DETACH:
+            if packet:
+                client.hello = None  # who detaches may come back to this stdin
+            self.drop(client)
+        else:
+            return packet
+        return b""
+
+    def pump(self, pidfd: int) -> None:
+        """Moves bytes until the process that `pidfd` means has ended."""
+        while True:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            self.interests(poll)
+            for fd, event in poll.poll():
+                if fd == pidfd:
+                    return
+                if fd in self.output and event & (select.POLLIN | select.POLLHUP):
+                    self.read_output(fd)
+                if fd == self.stdin_fd and event & (select.POLLOUT | select.POLLERR):
+                    self.write_stdin()
+                for client in [client for client in self.clients if client.socket.fileno() == fd]:
+                    packet = self.receive(client, event)
+                    if packet[:1] == wire.RESIZE and self.terminal:
+                        self.resize(packet[1:])
+
+    def take_stdin(self, data: bytes) -> None:
+        """Queues bytes for the container's stdin, and writes what fits."""
+        if self.stdin_fd >= 0 and not self.stdin_ends:
+            self.stdin_pending.append(data)
+            self.write_stdin()
+
+    def end_stdin(self) -> None:
+        """Closes the container's stdin once what waits was written; a terminal stays."""
+        if not self.terminal:
+            self.stdin_ends = True
+            self.write_stdin()
+
+    def write_stdin(self) -> None:
+        """Writes what waits for the container's stdin."""
+        while self.stdin_pending and self.stdin_fd >= 0:
+            try:
+                written = os.write(self.stdin_fd, self.stdin_pending[0])
+            except BlockingIOError:
+                return
+            except OSError:  # the container closed its stdin
+                self.stdin_pending.clear()
+                self.stdin_ends = not self.terminal
+                break
+            if written < len(self.stdin_pending[0]):
+                self.stdin_pending[0] = self.stdin_pending[0][written:]
+            else:
+                del self.stdin_pending[0]
+        if self.stdin_ends and self.stdin_fd >= 0:
+            os.close(self.stdin_fd)
+            self.stdin_fd = -1
+
+    def resize(self, size: bytes) -> None:
+        """Gives the terminal the size `ROWS COLUMNS` (TIOCSWINSZ of ioctl_tty(2))."""
+        rows, columns = map(int, size.split())
+        for fd in self.output:
+            fcntl.ioctl(fd, _TIOCSWINSZ, pack("=4H", rows & 0xFFFF, columns & 0xFFFF, 0, 0))
+
+    def drop(self, client: Client) -> None:
+        """Forgets a client that is gone; the stdin it was the source of ends (docker's StdinOnce)."""
+        if client in self.clients:
+            self.clients.remove(client)
+            client.socket.close()
+            if client.hello and client.hello.get("stdin_once"):
+                self.end_stdin()
+
+    def tell(self, kind: bytes, fields: dict[str, Any]) -> None:
+        """Sends one message to every client."""
+        packet = kind + json.dumps(fields).encode()
+        for client in list(self.clients):
+            if not client.send(packet):
+                self.drop(client)
+
+    def flush_all(self) -> None:
+        """Waits until every client has everything or is gone."""
+        while waiting := [client for client in self.clients if client.pending]:
+            poll = select.poll()
+            for client in waiting:
+                poll.register(client.socket.fileno(), select.POLLOUT)
+            poll.poll()
+            for client in waiting:
+                if not client.flush():
+                    self.drop(client)

@@ -1,0 +1,31 @@
+"""What a pull or load tells about itself while it runs; this one keeps it to itself, crate.cli.progress shows it."""
+
+from __future__ import annotations
+
+
+class Progress:
+    """Called from several threads at once. A layer is named by the digest of its blob; sizes are bytes."""
+
+    def begin(self, subject: str) -> None:
+        """A registry is asked: `subject` is the full reference."""
+
+    def layers(self, sizes: dict[str, int]) -> None:
+        """The image is known: its blobs, lowest first."""
+
+    def exists(self, digest: str) -> None:
+        """The layer is here already."""
+
+    def received(self, digest: str, count: int) -> None:
+        """So many more bytes of the layer have come."""
+
+    def done(self, digest: str) -> None:
+        """The layer is whole and unpacked."""
+
+    def storing(self) -> None:
+        """All layers are there; they are written to disk."""
+
+    def end(self, image_id: str) -> None:
+        """The image may be used."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""

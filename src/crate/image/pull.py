@@ -1,0 +1,200 @@
+"""Pulling an image: from its registry, or from this host for `crate.local/`.
+
+A pull imports requests and starts threads, and their memory stays: whoever forks afterwards (the monitor of `run`)
+does the pull in a child process and looks the image up when that has ended (crate.engine.pulling).
+"""
+
+from __future__ import annotations
+
+from crate.errors import ImageError, NotFoundError, RegistryError, UsageError
+from crate.image import arrival, embedded, local
+from crate.image.progress import Progress
+from crate.oci import platform
+from crate.oci import reference as references
+from crate.oci.document import Document, read_document
+from crate.storage import image_record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from crate.oci.platform import Platform
+    from crate.oci.reference import Reference
+    from crate.registry.client import Client
+    from crate.settings import Settings
+    from crate.storage.image_record import ImageRecord
+    from crate.storage.roots import Roots
+
+POLICIES = ("always", "missing", "newer", "never")
+_INDEX_DEPTH = 4
+
+
+def ensure(
+    roots: Roots,
+    settings: Settings,
+    text: str,
+    policy: str,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> ImageRecord:
+    """The image that `text` means, by a pull policy: `missing` pulls what is not here, `newer` what has changed.
+
+    With `newer` a local image is good enough when the registry cannot be reached. Raises NotFoundError with `never`,
+    UsageError for another policy, and what `pull` raises.
+    """
+    if policy not in POLICIES:
+        raise UsageError(f'unsupported pull policy "{policy}"', f"one of: {', '.join(POLICIES)}")
+    found = local.find_named(roots, text)
+    is_id = found is not None and not found[1] and "@" not in text
+    if is_id and policy == "always":
+        raise UsageError(f"cannot pull {text}: it is the id of a local image", "pull by name")
+    if found and _fits(found[0], options) and (is_id or policy in ("missing", "never")):
+        return found[0]
+    if policy == "never":
+        raise NotFoundError(f"{text}: image not known", f"crate pull {text}")
+    if policy == "newer" and found:
+        try:
+            return pull(roots, settings, found[1] or text, {**(options or {}), "newer_than": found[0]}, progress)
+        except RegistryError:
+            return found[0]
+    return pull(roots, settings, text, options, progress)
+
+
+def pull(
+    roots: Roots,
+    settings: Settings,
+    text: str,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> ImageRecord:
+    """Pulls `text`, as a user writes it, and gives the record of the image.
+
+    `options`, all of which may be missing or None: `platform`, or `os`, `arch`, `variant`; `tls_verify`; `authfile`;
+    `creds` (`user:password`); `cert_dir`; `newer_than`, a record that is given back when the registry has the same.
+    A short name that is the end of a local image's name means that image's registry, as with podman.
+    Raises UsageError, NotFoundError, RegistryError, ImageError, HostError.
+    """
+    given = dict(options or {})
+    shown = progress or Progress()
+    reference = _reference(roots, text)
+    wanted = wanted_platform(given)
+    if embedded.is_embedded(reference):
+        return _assemble(roots, reference, shown)
+    client = _client(reference, settings, given)
+    try:
+        shown.begin(str(reference))
+        return _pull(roots, client, reference, wanted, given.get("newer_than"), shown)
+    finally:
+        client.close()
+
+
+def pull_tags(
+    roots: Roots,
+    settings: Settings,
+    text: str,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> list[ImageRecord]:
+    """Pulls every tag of a repository (`--all-tags`). As `pull` otherwise."""
+    given = dict(options or {})
+    reference = _reference(roots, text)
+    if ":" in text.rpartition("/")[2] or reference.digest:
+        raise UsageError(f"cannot pull all tags of {text}: it has a tag", "give the repository alone")
+    client = _client(reference, settings, given)
+    try:
+        tags = client.tags()
+    finally:
+        client.close()
+    return [pull(roots, settings, f"{reference.name}:{tag}", given, progress) for tag in tags if references.is_tag(tag)]
+
+
+def wanted_platform(options: Mapping[str, Any]) -> Platform | None:
+    """The platform that options ask for; None when they leave it to the host. Raises UsageError."""
+    if options.get("platform"):
+        if options.get("os") or options.get("arch") or options.get("variant"):
+            raise UsageError("--platform option can not be specified with --arch or --os")
+        return platform.parse(str(options["platform"]))
+    if not (options.get("os") or options.get("arch") or options.get("variant")):
+        return None
+    own = platform.host()
+    architecture = str(options.get("arch") or own.architecture)
+    return platform.Platform(str(options.get("os") or own.os), architecture, str(options.get("variant") or ""))
+
+
+def _fits(record: ImageRecord, options: Mapping[str, Any] | None) -> bool:
+    """Has a local image the platform that was asked for?"""
+    wanted = wanted_platform(options or {})
+    return wanted is None or platform.choose([platform.of(record["config"])], wanted, exact=True) is not None
+
+
+def _reference(roots: Roots, text: str) -> Reference:
+    if references.is_short(text):
+        found = local.find_named(roots, text)
+        if found and found[1] and not found[1].startswith(f"{references.LOCAL_DOMAIN}/"):
+            return references.parse(found[1])
+    return references.parse(text)
+
+
+def _client(reference: Reference, settings: Settings, options: Mapping[str, Any]) -> Client:
+    from crate.registry import credentials
+    from crate.registry.client import Client
+
+    given = options.get("creds")
+    return Client(
+        reference,
+        settings,
+        credentials=credentials.from_option(str(given)) if given else None,
+        authfile=options.get("authfile"),
+        tls_verify=options.get("tls_verify"),
+        certificates=options.get("cert_dir"),
+    )
+
+
+def _assemble(roots: Roots, reference: Reference, shown: Progress) -> ImageRecord:
+    image = embedded.assemble(reference)
+    document = read_document(image.manifest, image.manifest_digest, "", f"pull {reference}")
+    names = [_stored_name(reference)]
+    return arrival.receive(roots, document, image, subject=f"pull {reference}", names=names, progress=shown)
+
+
+def _stored_name(reference: Reference) -> str:
+    """The name that the image gets: of tag and digest the digest, which is what was asked for."""
+    return f"{reference.name}@{reference.digest}" if reference.digest else str(reference)
+
+
+def _pull(
+    roots: Roots,
+    client: Client,
+    reference: Reference,
+    wanted: Platform | None,
+    known: ImageRecord | None,
+    shown: Progress,
+) -> ImageRecord:
+    subject = f"pull {reference}"
+    if known is not None and client.digest() in _known_digests(roots, known):
+        return known
+    document = client.manifest()
+    index: Document | None = None
+    for _ in range(_INDEX_DEPTH):
+        if not document.is_index:
+            break
+        index = index or document
+        entry = arrival.choose(document, wanted or platform.host(), wanted is not None, subject)
+        document = client.manifest(entry["digest"])
+    else:
+        raise ImageError(f"cannot {subject}: its indexes are nested too deep")
+    return arrival.receive(
+        roots,
+        document,
+        client,
+        subject=subject,
+        index=index,
+        names=[_stored_name(reference)],
+        wanted=wanted,
+        progress=shown,
+    )
+
+
+def _known_digests(roots: Roots, record: ImageRecord) -> list[str]:
+    return image_record.known_digests(roots, record["id"])

@@ -1,0 +1,1 @@
+"""Bridges, addresses, ports, nftables, and the files that name hosts."""

@@ -1,0 +1,170 @@
+"""The host's bridge of a network, and the veth pair that joins a container's namespace to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from crate.errors import HostError, KernelError
+from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
+from crate.net import route_messages
+from crate.net.addresses import mac_of, parse_address, parse_mac, parse_subnet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from crate.net.sandbox import Lease
+    from crate.net.store import Network
+
+_SYSCTL = "/proc/sys/net"
+
+
+def find(route: Netlink, name: str) -> tuple[int, int, dict[int, bytes]] | None:
+    """Index, flags and attributes of an interface; None when there is none."""
+    try:
+        return route_messages.parse_link(route.request([route_messages.link_by_name(name)])[0][1])
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+
+
+def ensure(network: Network) -> int:
+    """The index of the network's bridge, which is made when it is not there; the host forwards packets afterwards."""
+    name = network["network_interface"]
+    with Netlink(NETLINK_ROUTE) as route:
+        found = find(route, name)
+        if found is None:
+            found = _create(route, network)
+        index, flags, attributes = found
+        if route_messages.link_kind(attributes) != "bridge":
+            raise HostError(
+                f"cannot use interface {name} for network {network['name']}: it is not a bridge",
+                f"remove it with `ip link delete {name}`",
+            )
+        if not flags & route_messages.IFF_UP:
+            route.request([route_messages.link_up(index)])
+    if not _is_on("ipv4/ip_forward"):
+        _turn_on("ipv4/ip_forward", network)
+    if network["ipv6_enabled"] and not _is_on("ipv6/conf/all/forwarding"):
+        _keep_router_advertisements()
+        _turn_on("ipv6/conf/all/forwarding", network)
+    return index
+
+
+def _create(route: Netlink, network: Network) -> tuple[int, int, dict[int, bytes]]:
+    name, subnets = network["network_interface"], network["subnets"]
+    mac = mac_of(parse_address(subnets[0]["gateway"]))
+    try:
+        route.request([route_messages.bridge(name, mac=mac, mtu=int(network["options"]["mtu"]))])
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            raise HostError(
+                f"cannot create bridge {name}: the kernel has no bridges", "load the module: modprobe bridge"
+            ) from None
+        if error.errno != errno.EEXIST:  # another process made it a moment ago
+            raise KernelError(f"create bridge {name}", error) from error
+    found = find(route, name)
+    if found is None:
+        raise HostError(f"cannot create bridge {name}: it vanished")
+    if network["ipv6_enabled"]:
+        # Looking for duplicates of its link-local address, the bridge answers no container for the first second.
+        _write_sysctl(f"ipv6/conf/{name}/accept_dad", "0")
+    else:
+        _keep_off_link_local(route, found[0])
+    for subnet in subnets:
+        prefix = parse_subnet(subnet["subnet"])[1]
+        try:
+            route.request([route_messages.address(found[0], parse_address(subnet["gateway"]), prefix)])
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise KernelError(f"give bridge {name} the address {subnet['gateway']}", error) from error
+    route.request([route_messages.link_up(found[0])])
+    # Lets the host reach ports published on 127.0.0.1 through the bridge; the firewall's first chain drops what a
+    # container sends to 127.0.0.0/8 itself (CVE-2020-8558).
+    _write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
+    return found
+
+
+def _keep_router_advertisements() -> None:
+    """A host that forwards ignores the advertisements its own default route may come from, unless told otherwise."""
+    for name in os.listdir(f"{_SYSCTL}/ipv6/conf"):
+        key = f"ipv6/conf/{name}/accept_ra"
+        if name not in ("all", "default"):
+            with open(f"{_SYSCTL}/{key}", "rb", buffering=0) as file:
+                accepts = file.read(1)
+            if accepts == b"1":
+                _write_sysctl(key, "2")
+
+
+def _keep_off_link_local(route: Netlink, index: int) -> None:
+    try:
+        route.request([route_messages.no_link_local(index)])
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT:  # a kernel booted without IPv6 makes none anyway
+            raise KernelError("keep an interface without IPv6", error) from error
+
+
+def _is_on(key: str) -> bool:
+    with open(f"{_SYSCTL}/{key}", "rb", buffering=0) as file:
+        return file.read(1) != b"0"
+
+
+def _turn_on(key: str, network: Network) -> None:
+    try:
+        _write_sysctl(key, "1")
+    except OSError as error:
+        raise KernelError(
+            f"let network {network['name']} forward packets", error, f"set the sysctl net.{key.replace('/', '.')}=1"
+        ) from error
+
+
+def _write_sysctl(key: str, value: str) -> None:
+    with open(f"{_SYSCTL}/{key}", "wb", buffering=0) as file:
+        file.write(value.encode())
+
+
+def connect(lease: Lease, netns_fd: int) -> None:
+    """Joins a network namespace to the bridge of its lease: veth pair, addresses, default routes; notes the host's end.
+
+    The host's end has a random name: a namespace, and with it the old veth of a restarted container, dies later than
+    its last process. Nothing ever deletes a veth, which takes 20 ms: it dies with the namespace.
+    """
+    interface, mac = lease["interface"], parse_mac(lease["mac"])
+    with Netlink(NETLINK_ROUTE) as route:
+        for attempt in range(8):
+            name = "veth" + os.urandom(4).hex()
+            host_mac = b"\x02\x42" + os.urandom(4)
+            messages = [
+                route_messages.veth(
+                    name,
+                    master=lease["bridge_index"],
+                    mtu=lease["mtu"],
+                    mac=host_mac,
+                    peer_name=interface,
+                    peer_mac=mac,
+                    peer_netns_fd=netns_fd,
+                )
+            ]
+            if lease["ports"]:  # needed where br_netfilter is loaded, which bends the packet around inside the bridge
+                messages.append(route_messages.hairpin(name))
+            try:
+                route.request(messages)
+                break
+            except OSError as error:
+                if error.errno != errno.EEXIST or attempt == 7:
+                    raise KernelError(f"connect {interface} to bridge {lease['bridge']}", error) from error
+    lease["host_interface"] = name
+    addresses = [(lease["address"], lease["prefix"]), (lease["address6"], lease["prefix6"])]
+    gateways = [lease["gateway"], lease["gateway6"]]
+    with netlink_in(netns_fd, NETLINK_ROUTE) as route:
+        answers = route.request([route_messages.link_up(1), route_messages.link_by_name(interface)])
+        index = route_messages.parse_link(answers[0][1])[0]
+        if not lease["address6"]:
+            _keep_off_link_local(route, index)
+        messages = [route_messages.address(index, parse_address(text), prefix) for text, prefix in addresses if text]
+        messages.append(route_messages.link_up(index))
+        messages += [route_messages.default_route(index, parse_address(text)) for text in gateways if text]
+        try:
+            route.request(messages)
+        except OSError as error:
+            raise KernelError(f"configure {interface} with {lease['address']}", error) from error

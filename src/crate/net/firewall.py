@@ -1,0 +1,63 @@
+"""Puts crate's table in, or in again: its rules, every bridge of this host, every published port (cold).
+
+Called at the first use after a boot, when somebody flushed the table, and by `network reload`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from crate.net import foreign_firewalls, nft_messages, nft_rules, nftables
+from crate.net.addresses import LeaseDirectory, is_alive, nth, parse_subnet, read_text, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from crate.linux.netlink import Netlink
+    from crate.net.nft_messages import Element
+
+
+def reassert(netfilter: Netlink, table: str, lease_root: str) -> None:
+    """Makes the table whole in one atomic batch, from the lease directories of all bridges.
+
+    Takes no lock on them: whoever is about to publish does so afterwards, and finds the table.
+    """
+    messages, count = nft_rules.assert_table(table)
+    bridges = [name for name in sorted(os.listdir(lease_root)) if not name.startswith(".")]
+    maps: dict[str, list[Element]] = {"bridges": [], "pairs": []}
+    for bridge in bridges:
+        key = nft_rules.interface_key(bridge)
+        maps["bridges"].append((key, b"", False))
+        maps["pairs"].append((key + key, b"", False))
+        for text in read_text(f"{lease_root}/{bridge}/{nftables.SUBNETS}").split():
+            subnet = parse_subnet(text)
+            after = nth(subnet, 1 << len(subnet[0]) * 8 - subnet[1])
+            networks = maps.setdefault("networks6" if ":" in text else "networks4", [])
+            networks += [(subnet[0], b"", False), (after, b"", True)]
+        for address, record in records(f"{lease_root}/{bridge}"):
+            if is_alive(record):
+                for name, element in nftables.port_elements(record["ports"], address, record["address6"]):
+                    maps.setdefault(name, []).append(element)
+    for name, elements in maps.items():
+        messages += nft_messages.add_elements(table, name, elements)
+    netfilter.request(nft_messages.batch(messages))
+    foreign_firewalls.open_doors(netfilter, bridges)
+    seen = f"{nftables.generation(netfilter)} {count}"
+    for bridge in bridges:
+        with open(f"{lease_root}/{bridge}/{nftables.SEEN}", "w", encoding="ascii") as file:
+            file.write(seen)
+
+
+def sweep(table: str, lease_root: str) -> list[str]:
+    """Removes the leases whose owners died without an end, and their elements; gives the containers' ids."""
+    swept = []
+    for bridge in os.listdir(lease_root) if os.path.isdir(lease_root) else ():
+        directory = f"{lease_root}/{bridge}"
+        for address, record in list(records(directory)):
+            if is_alive(record):
+                continue
+            with LeaseDirectory(directory) as leases:
+                found = leases.read(address) == record and leases.remove(address, record["container"])
+            if found:
+                nftables.withdraw(table, directory, address, record)
+                swept.append(record["container"])
+    return swept

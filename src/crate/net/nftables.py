@@ -1,0 +1,201 @@
+"""The firewall's part in a container's start and end: is our table there; elements of published ports in and out.
+
+Hot; the table itself is made by `nft_rules`, and `firewall` puts everything in again when somebody flushed it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from crate.errors import HostError, KernelError
+from crate.linux.netlink import NETLINK_NETFILTER, Netlink
+from crate.net import nft_messages
+from crate.net.addresses import LeaseDirectory, lock_directory, parse_address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crate.net.addresses import LeaseRecord
+    from crate.net.nft_messages import Element
+    from crate.net.sandbox import Lease
+
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+#: notes beside the leases of a bridge: generation and number of rules when the table was last seen whole; subnets
+SEEN, SUBNETS = ".firewall", ".subnets"
+
+
+def ensure(table: str, leases: LeaseDirectory, subnets: Sequence[str]) -> None:
+    """Makes sure that the table is whole: one question to the kernel when no rule changed since the last look.
+
+    The number of rules tells whether somebody flushed the table, which takes its rules and keeps its sets.
+    """
+    with Netlink(NETLINK_NETFILTER) as netfilter:
+        try:
+            seen = leases.note(SEEN).split()
+            now = generation(netfilter)
+            if len(seen) == 2 and int(seen[0]) == now:
+                return
+            count = len(netfilter.request([nft_messages.rules(table)]))
+            if len(seen) == 2 and count == int(seen[1]):
+                if _forward_drops(netfilter):
+                    from crate.net import foreign_firewalls
+
+                    foreign_firewalls.open_iptables_nft(netfilter, [os.path.basename(leases.path)])
+                leases.set_note(SEEN, f"{now} {count}")
+                return
+            from crate.net import firewall
+
+            leases.set_note(SUBNETS, " ".join(subnets))
+            firewall.reassert(netfilter, table, os.path.dirname(leases.path))
+        except OSError as error:
+            raise refusal(table, error) from error
+
+
+def _forward_drops(netfilter: Netlink) -> bool:
+    """Whether iptables' FORWARD chain drops by default: docker, started later, does that to everybody's bridges."""
+    try:
+        answers = netfilter.request([nft_messages.chain("filter", "FORWARD", nft_messages.NFPROTO_IPV4)])
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return False
+        raise
+    return nft_messages.parse_policy(answers[0][1]) == 0
+
+
+def generation(netfilter: Netlink) -> int:
+    """The number of the kernel's rule set."""
+    return nft_messages.parse_generation(netfilter.request([nft_messages.generation()])[0][1])
+
+
+def refusal(table: str, error: OSError) -> HostError:
+    """The error for a kernel that does not take our firewall messages."""
+    hint = None
+    if error.errno in (errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, errno.EINVAL):
+        hint = "load the modules: modprobe -a nf_tables nft_nat nft_masq nft_fib_inet nft_ct"
+    return KernelError(f"change nftables table {table}", error, hint)
+
+
+def port_elements(
+    ports: Iterable[Sequence[str | int]], address: str, address6: str
+) -> list[tuple[str, tuple[bytes, bytes, bool]]]:
+    """The map and the element of each published port: host address, host port, container port, protocol.
+
+    `::1`, an address with a zone, and an IPv6 address where the container has none, give nothing: the owner's proxy
+    serves them.
+    """
+    found: list[tuple[str, Element]] = []
+    for host_ip, host_port, container_port, protocol in ports:
+        socket = _PROTOCOLS[str(protocol)].to_bytes(1, "big") + bytes(3) + _port(host_port)
+        for suffix, target in (("4", address), ("6", address6)):
+            if (
+                not target
+                or host_ip == "::1"
+                or "%" in str(host_ip)
+                or (host_ip and (":" in str(host_ip)) != (suffix == "6"))
+            ):
+                continue
+            value = parse_address(target) + _port(container_port)
+            if host_ip in ("", "0.0.0.0", "::"):
+                found.append((f"any{suffix}", (socket, value, False)))
+            else:
+                found.append((f"published{suffix}", (parse_address(str(host_ip)) + socket, value, False)))
+    return found
+
+
+def _port(number: str | int) -> bytes:
+    return int(number).to_bytes(2, "big") + bytes(2)
+
+
+def _by_map(elements: Iterable[tuple[str, Element]]) -> dict[str, list[Element]]:
+    maps: dict[str, list[Element]] = {}
+    for name, element in elements:
+        maps.setdefault(name, []).append(element)
+    return maps
+
+
+def publish(lease: Lease) -> None:
+    """Sends the published ports to the container's address; overwrites what a dead container left at them."""
+    table, root = lease["table"], os.path.dirname(lease["lease_directory"])
+    elements = port_elements(record_of(lease)["ports"], lease["address"], lease["address6"])
+    lock_fd = lock_directory(root)
+    try:
+        with Netlink(NETLINK_NETFILTER) as netfilter:
+            try:
+                add(netfilter, table, elements)
+            except OSError as error:
+                if error.errno == errno.ENOENT:
+                    from crate.net import firewall
+
+                    firewall.reassert(netfilter, table, root)
+                elif error.errno not in (errno.EEXIST, errno.EBUSY):
+                    raise
+                stale = [item for item in elements if _value(netfilter, table, item) not in (None, item[1][1])]
+                add(netfilter, table, elements, stale)
+    except OSError as error:
+        raise refusal(table, error) from error
+    finally:
+        os.close(lock_fd)
+
+
+def withdraw(table: str, directory: str, address: str, record: LeaseRecord) -> None:
+    """Deletes the elements of a lease that has ended: 10 ms, for after the answer.
+
+    What leads elsewhere by now, or is wanted by the lease that has the address now, stays.
+    """
+    elements = port_elements(record["ports"], address, record["address6"])
+    lock_fd = lock_directory(os.path.dirname(directory))
+    try:
+        with LeaseDirectory(directory) as leases:
+            successor = leases.read(address)
+        if successor is not None and successor["container"] != record["container"]:
+            wanted = port_elements(successor["ports"], address, successor["address6"])
+            elements = [element for element in elements if element not in wanted]
+        with Netlink(NETLINK_NETFILTER) as netfilter:
+            elements = [element for element in elements if _value(netfilter, table, element) == element[1][1]]
+            if elements:
+                add(netfilter, table, (), elements)
+    except OSError as error:
+        raise refusal(table, error) from error
+    finally:
+        os.close(lock_fd)
+
+
+def add(
+    netfilter: Netlink,
+    table: str,
+    elements: Sequence[tuple[str, Element]],
+    stale: Sequence[tuple[str, Element]] = (),
+) -> None:
+    """Deletes the stale elements and adds the others, in one batch."""
+    messages = []
+    for name, items in _by_map(stale).items():
+        messages += nft_messages.delete_elements(table, name, items)
+    for name, items in _by_map(elements).items():
+        messages += nft_messages.add_elements(table, name, items)
+    netfilter.request(nft_messages.batch(messages))
+
+
+def _value(netfilter: Netlink, table: str, element: tuple[str, Element]) -> bytes | None:
+    """What the kernel has at an element's key; None when there is nothing."""
+    name, (key, _, _) = element
+    try:
+        return nft_messages.parse_element(netfilter.request([nft_messages.get_element(table, name, key)])[0][1])
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+
+
+def record_of(lease: Lease) -> LeaseRecord:
+    """A lease as its lease file has it."""
+    return {
+        "container": lease["container"],
+        "owner": lease["owner"],
+        "address6": lease["address6"],
+        "mac": lease["mac"],
+        "ports": [
+            [port["host_ip"], port["host_port"], port["container_port"], port["protocol"]] for port in lease["ports"]
+        ],
+    }

@@ -1,0 +1,193 @@
+"""Carries the TCP connections that no firewall rule can: to `[::1]`, and to IPv6 addresses for containers without one.
+
+It runs in the process that owns the sandbox, beside its other work: one descriptor to poll, one step that never blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from _socket import (
+    AF_INET6,
+    SHUT_WR,
+    SO_ERROR,
+    SO_TYPE,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    socket,
+)
+from select import EPOLLIN, EPOLLOUT, epoll
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from crate.net.sandbox import Lease
+
+_CHUNK = 32768
+_BACKLOG = 128
+#: more connections wait in the backlog: each costs the owner two descriptors
+_CONNECTIONS = 256
+
+
+class _Stream:
+    """One direction of a connection: bytes on their way from `source` to `sink`."""
+
+    __slots__ = ("ended", "pending", "sink", "source")
+
+    def __init__(self, source: socket, sink: socket) -> None:
+        self.source, self.sink = source, sink
+        self.pending = b""
+        self.ended = False  # the source has sent everything, and the sink knows it
+
+    def step(self) -> bool:
+        """Moves what can be moved now; False when the connection broke."""
+        try:
+            if not self.pending and not self.ended:
+                self.pending = self.source.recv(_CHUNK)
+                if not self.pending:
+                    self.ended = True
+                    self.sink.shutdown(SHUT_WR)
+            if self.pending:
+                self.pending = self.pending[self.sink.send(self.pending) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        return True
+
+
+class _Connection:
+    """A client's socket, the socket to the container, and a stream each way."""
+
+    __slots__ = ("backward", "client", "connected", "container", "forward")
+
+    def __init__(self, client: socket, container: socket) -> None:
+        self.client, self.container = client, container
+        self.forward, self.backward = _Stream(client, container), _Stream(container, client)
+        self.connected = False
+
+    def step(self) -> bool:
+        """Moves what can be moved; False when there is no more to come."""
+        if not self.connected:
+            if self.container.getsockopt(SOL_SOCKET, SO_ERROR):
+                return False
+            self.connected = True
+        alive = self.forward.step() and self.backward.step()
+        return alive and not (self.forward.ended and self.backward.ended)
+
+    def wanted(self) -> tuple[int, int]:
+        """The events to wait for, of the client and of the container."""
+        if not self.connected:
+            return 0, EPOLLOUT
+        return _events(self.forward, self.backward), _events(self.backward, self.forward)
+
+
+def _events(outgoing: _Stream, incoming: _Stream) -> int:
+    """The events of the socket that `outgoing` reads from and `incoming` writes to."""
+    reads = EPOLLIN if not outgoing.pending and not outgoing.ended else 0
+    return reads | (EPOLLOUT if incoming.pending else 0)
+
+
+class Proxy:
+    """The proxied ports of one sandbox. Poll `fileno()` for reading; then call `step()`."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._epoll = epoll()
+        self._watched: dict[int, int] = {}
+        self._listeners: dict[int, tuple[socket, tuple[str, int]]] = {}
+        self._connections: dict[int, _Connection] = {}
+        targets = {
+            port["host_port"]: (lease["address"], port["container_port"])
+            for port in lease["ports"]
+            if port["protocol"] == "tcp"
+        }
+        for fd in lease["port_fds"]:
+            listener = socket(fileno=os.dup(fd))
+            if listener.family != AF_INET6 or listener.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_STREAM:
+                listener.close()
+                continue
+            listener.setblocking(False)
+            listener.listen(_BACKLOG)
+            self._listeners[listener.fileno()] = listener, targets[listener.getsockname()[1]]
+        self._listen(True)
+
+    def fileno(self) -> int:
+        """The descriptor to poll."""
+        return self._epoll.fileno()
+
+    def step(self) -> None:
+        """Does all that can be done now, without waiting."""
+        for fd, _ in self._epoll.poll(0):
+            if fd in self._listeners:
+                self._accept(*self._listeners[fd])
+            elif fd in self._connections:
+                connection = self._connections[fd]
+                if connection.step():
+                    self._watch(connection)
+                else:
+                    self._close(connection)
+
+    def close(self) -> None:
+        """Ends every connection; the ports stay reserved by the descriptors of the lease."""
+        for connection in set(self._connections.values()):
+            self._close(connection)
+        for listener, _ in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        self._epoll.close()
+
+    def _accept(self, listener: socket, target: tuple[str, int]) -> None:
+        try:
+            client = socket(fileno=listener._accept()[0])  # type: ignore[attr-defined]
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._listen(False)  # until a connection ends: the waiting one would wake us again and again
+            return
+        client.setblocking(False)
+        container = socket(type=SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+        if container.connect_ex(target) not in (0, errno.EINPROGRESS):
+            client.close()
+            container.close()
+            return
+        connection = _Connection(client, container)
+        self._connections[client.fileno()] = self._connections[container.fileno()] = connection
+        self._watch(connection)
+        self._listen(len(self._connections) < 2 * _CONNECTIONS)
+
+    def _close(self, connection: _Connection) -> None:
+        for end in (connection.client, connection.container):
+            self._set(end.fileno(), 0)
+            del self._connections[end.fileno()]
+            end.close()
+        self._listen(True)
+
+    def _watch(self, connection: _Connection) -> None:
+        of_client, of_container = connection.wanted()
+        self._set(connection.client.fileno(), of_client)
+        self._set(connection.container.fileno(), of_container)
+
+    def _listen(self, listening: bool) -> None:
+        for fd in self._listeners:
+            self._set(fd, EPOLLIN if listening else 0)
+
+    def _set(self, fd: int, events: int) -> None:
+        """Waits for events of a descriptor. One that none are wanted of is not watched: its end alone would wake us."""
+        before = self._watched.get(fd, 0)
+        if events == before:
+            return
+        if not events:
+            self._epoll.unregister(fd)
+        elif before:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+        self._watched[fd] = events
+
+
+def open_proxy(lease: Lease) -> Proxy | None:
+    """The proxy of a lease; None where rules do it all. For the owner, as long as its `port_fds` are open."""
+    ports = lease["ports"] if lease["port_fds"] else []
+    if any(port["protocol"] == "tcp" and (not port["host_ip"] or ":" in port["host_ip"]) for port in ports):
+        return Proxy(lease)
+    return None

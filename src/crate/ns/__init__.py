@@ -1,0 +1,1 @@
+"""User namespaces and id maps, joining namespaces, the one entry into rootless."""

@@ -1,0 +1,113 @@
+"""The shapes of a plan, for type checkers alone: no module imports this at run time."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from crate.oci.runtime_spec import Spec
+
+Options = dict[str, Any]
+
+
+class Place(TypedDict):
+    """Where the container is going to be: its id, the directory of its bundle, the directory of all volumes."""
+
+    id: str
+    bundle: str
+    volumes: str
+
+
+class Port(TypedDict):
+    """A published port. `host_ip` empty: every address; `host_port` 0: one that is free."""
+
+    host_ip: str
+    host_port: int
+    host_port_last: NotRequired[int]  # the first that is free of host_port to this one
+    container_port: int
+    protocol: str
+
+
+class Attachment(TypedDict):
+    """What a container asks of one network."""
+
+    network: str
+    ip: str
+    ip6: str
+    mac: str
+    aliases: list[str]
+    interface: str
+
+
+class NetworkRequest(Attachment):
+    """What `net.sandbox.prepare` takes. `networks` are those after the first; `options` those of pasta and the like."""
+
+    mode: str
+    ports: list[Port]
+    hostname: str
+    container: NotRequired[str]
+    path: NotRequired[str]
+    networks: NotRequired[list[Attachment]]
+    options: NotRequired[str]
+
+
+class Volume(TypedDict):
+    """A volume to create unless it exists. `mount` is its place in `spec["mounts"]`."""
+
+    name: str
+    anonymous: bool
+    destination: str
+    driver: str
+    options: dict[str, str]
+    labels: dict[str, str]
+    copy: bool
+    chown: bool
+    mount: int
+
+
+class Files(TypedDict):
+    """What the container's own /etc files are made of; None: the image's file stays."""
+
+    hostname: str
+    domainname: str
+    hosts: list[str] | None
+    dns: list[str]
+    dns_search: list[str]
+    dns_options: list[str]
+
+
+class Slot(TypedDict, total=False):
+    """What only the act can tell. `slot` is its kind:
+
+    user        `user` (`NAME|UID[:GROUP|GID]`, empty: root) and `groups` → process.user; with `home` also HOME of the
+                environment. Both are looked up in the root filesystem.
+    namespace   the `type` namespace of `container` → the path of entry `index` of linux.namespaces
+    shm         /dev/shm of `container` → the source of entry `index` of mounts
+    file        `file` (hosts, hostname, resolv.conf) in the bundle of `container` → the source of entry `index`
+    volumes_from  the binds and volumes of `container` whose destination is free → more mounts, `read_only` or as there
+    """
+
+    slot: str
+    user: str
+    groups: list[str]
+    home: bool
+    type: str
+    container: str
+    index: int
+    file: str
+    read_only: bool
+
+
+class Plan(TypedDict):
+    """Everything that is going to happen, before it happens.
+
+    `chowns` are the sources of binds with the option U: they get the container user's owner, with all beneath them.
+    """
+
+    spec: Spec
+    record: dict[str, Any]
+    network: NetworkRequest
+    files: Files
+    volumes: list[Volume]
+    chowns: list[str]
+    slots: list[Slot]
+    warnings: list[str]

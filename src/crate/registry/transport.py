@@ -1,0 +1,259 @@
+"""Requests to one server of a registry: its scheme found out, authorisation, redirects, another try after a failure."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from crate import __version__
+from crate.errors import RegistryError
+from crate.registry import failure, tls
+from crate.registry.auth import Authorizer
+from crate.registry.endpoint import proxy_for
+from crate.registry.failure import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crate.registry.credentials import Credentials
+    from crate.registry.endpoint import Endpoint, Settings
+
+_REDIRECTS = 10
+_PIECE = 256 << 10
+_NOTICE_MAX = 256 << 10
+_WAIT_MAX_SECONDS = 15.0
+
+
+class Patience:
+    """How long to wait: for a connection, for more of an answer, and before the next of so many tries."""
+
+    __slots__ = ("connect_seconds", "pause_seconds", "read_seconds", "tries")
+
+    def __init__(
+        self,
+        connect_seconds: float = 10.0,
+        read_seconds: float = 30.0,
+        tries: int = 5,
+        pause_seconds: float = 0.3,
+    ) -> None:
+        self.connect_seconds = connect_seconds
+        self.read_seconds = read_seconds
+        self.tries = tries
+        self.pause_seconds = pause_seconds
+
+    def wait(self, attempt: int, error: Interrupted) -> None:
+        """Sleeps before try number `attempt` (from 1), or raises `error` when there were enough."""
+        if attempt >= self.tries:
+            raise error
+        seconds = self.pause_seconds * 2 ** (attempt - 1) * random.uniform(0.8, 1.2)
+        if error.wait_seconds is not None:
+            if error.wait_seconds > _WAIT_MAX_SECONDS:
+                raise error
+            seconds = max(seconds, error.wait_seconds)
+        time.sleep(seconds)
+
+
+class Transport:
+    """One server. `subject` is what the user wanted, for messages: `pull docker.io/library/alpine:latest`."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: Settings,
+        credentials: Credentials,
+        subject: str,
+        patience: Patience,
+        certificates: str | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.host = endpoint.host
+        self.subject = subject
+        self.patience = patience
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._streams: set[requests.Response] = set()
+        self._scheme = "" if len(endpoint.schemes) > 1 else endpoint.schemes[0]
+        self._authorizer = Authorizer(credentials, endpoint.host, subject, endpoint.insecure, self._fetch_token)
+        self._session = requests.Session()
+        self._session.trust_env = False  # proxies, trust and credentials are decided here
+        self._session.headers["User-Agent"] = f"crate/{__version__}"
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.mount("https://", tls.Trust(endpoint.host, endpoint.insecure, certificates))
+
+    def close(self) -> None:
+        """Closes the connections; threads that wait for one are woken and get a RegistryError."""
+        self._is_closed = True
+        for response in list(self._streams):
+            _wake(response)
+        self._session.close()
+
+    def request(
+        self, method: str, path: str, scope: str, headers: dict[str, str] | None = None, ok: tuple[int, ...] = (200,)
+    ) -> requests.Response:
+        """The answer to `method /v2/path`, with one of the `ok` statuses and its body still to be read.
+
+        Tries again after passing failures. Raises RegistryError.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                if self._is_closed:
+                    raise self._closed()
+                response = self._authorized(method, path, scope, headers or {})
+                if response.status_code in ok:
+                    return response
+                raise failure.refusal(response, self.host, self.subject)
+            except Interrupted as error:
+                self.wait(attempt, error)
+
+    def wait(self, attempt: int, error: Interrupted) -> None:
+        """As of Patience; raises `error` at once when we were closed."""
+        if self._is_closed:
+            raise error
+        self.patience.wait(attempt, error)
+
+    def read(self, response: requests.Response, limit: int) -> bytes:
+        """The whole body, of at most `limit` bytes. Raises RegistryError when it is longer, Interrupted when cut."""
+        pieces, size = [], 0
+        for piece in self.pieces(response):
+            size += len(piece)
+            if size > limit:
+                response.close()
+                raise RegistryError(
+                    f"cannot {self.subject}: registry {self.host}: its answer is larger than {limit} bytes"
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def pieces(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it arrives, at most 256 KiB at a time. Raises Interrupted when it is cut."""
+        self._streams.add(response)
+        try:
+            while not self._is_closed:
+                # read1, not read: what has arrived counts even if the next byte never does.
+                piece = response.raw.read1(_PIECE, decode_content=False)
+                if not piece:
+                    return
+                yield piece
+        except (HTTPError, OSError) as error:
+            response.close()
+            raise self._interrupted(error) from None
+        finally:
+            self._streams.discard(response)
+        raise self._closed()
+
+    def _closed(self) -> Interrupted:
+        return Interrupted(f"cannot {self.subject}: registry {self.host}: the connection was closed")
+
+    def _interrupted(self, error: Exception) -> RegistryError:
+        explained = failure.unanswered(error, self.host, self.subject)
+        return explained if isinstance(explained, Interrupted) else Interrupted(explained.message, explained.hint)
+
+    def _authorized(self, method: str, path: str, scope: str, headers: dict[str, str]) -> requests.Response:
+        sent = self._authorizer.header(scope)
+        for is_last in (False, True):
+            all_headers = headers if sent is None else {**headers, "Authorization": sent}
+            response = self._to_server(method, path, all_headers)
+            if response.status_code != 401 or is_last:
+                break
+            challenges = response.headers.get("WWW-Authenticate", "")
+            self.read(response, _NOTICE_MAX)  # whole, or the header may be cut as well; and the connection stays usable
+            sent = self._authorizer.answer(challenges, scope, sent)
+        return response
+
+    def _to_server(self, method: str, path: str, headers: dict[str, str]) -> requests.Response:
+        if self._scheme:
+            return self._follow(method, self._url(self._scheme, path), headers)
+        with self._lock:
+            if not self._scheme:
+                return self._find_scheme(method, path, headers)
+        return self._follow(method, self._url(self._scheme, path), headers)
+
+    def _find_scheme(self, method: str, path: str, headers: dict[str, str]) -> requests.Response:
+        """Tries https, then http (only where the endpoint allows both) and keeps what answers."""
+        schemes = self.endpoint.schemes
+        for scheme in schemes:
+            try:
+                response = self._follow(method, self._url(scheme, path), headers)
+            except RegistryError:
+                if scheme == schemes[-1]:
+                    raise
+                continue
+            self._scheme = scheme
+            return response
+        raise AssertionError("an endpoint has a scheme")
+
+    def _url(self, scheme: str, path: str) -> str:
+        return f"{scheme}://{self.host}{self.endpoint.prefix}/v2/{path}"
+
+    def _follow(
+        self, method: str, url: str, headers: dict[str, str], form: dict[str, str] | None = None
+    ) -> requests.Response:
+        """One request and its redirects. Authorization stays with the origin that it was made for."""
+        for _ in range(_REDIRECTS):
+            response = self._send(method, url, headers, form)
+            if not response.is_redirect:
+                return response
+            self.read(response, _NOTICE_MAX)
+            try:
+                target = urljoin(url, response.headers["Location"])
+                is_elsewhere = _origin(target) != _origin(url)
+            except ValueError as error:
+                raise failure.unanswered(error, self.host, self.subject) from None
+            if is_elsewhere:
+                headers = {key: value for key, value in headers.items() if key != "Authorization"}
+            url = target
+        raise failure.unanswered(requests.exceptions.TooManyRedirects(), self.host, self.subject)
+
+    def _send(self, method: str, url: str, headers: dict[str, str], form: dict[str, str] | None) -> requests.Response:
+        proxy = proxy_for(url, self._settings)
+        try:
+            request = self._session.prepare_request(requests.Request(method, url, headers=headers, data=form))
+            # Not Session.send: it reads the whole body of a redirect, however long, and follows ~/.netrc.
+            response = self._session.get_adapter(url).send(
+                request,
+                stream=True,
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+                timeout=(self.patience.connect_seconds, self.patience.read_seconds),
+            )
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise failure.unanswered(error, self.host, self.subject) from None
+        if method != "HEAD" and not _has_end(response):
+            response.close()
+            raise Interrupted(f"cannot {self.subject}: registry {self.host}: the connection broke off")
+        return response
+
+    def _fetch_token(
+        self, method: str, url: str, headers: dict[str, str], form: dict[str, str] | None, limit: int
+    ) -> bytes:
+        response = self._follow(method, url, headers, form)
+        if response.status_code != 200:
+            raise failure.refusal(response, self.host, self.subject)
+        return self.read(response, limit)
+
+
+def _wake(response: requests.Response) -> None:
+    """Ends the connection under a thread that reads from it."""
+    try:
+        response.raw.shutdown()
+    except Exception:  # it has ended already, or urllib3 is older than 2.3: its time limit ends it then
+        pass
+
+
+def _has_end(response: requests.Response) -> bool:
+    """Do the headers say where the body ends? http.client takes a connection that is cut among them for their end."""
+    headers = response.headers
+    return "Content-Length" in headers or "Transfer-Encoding" in headers or headers.get("Connection") == "close"
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower()

@@ -1,0 +1,1 @@
+"""A bundle in, a process out; knows no names, images or options."""

@@ -1,0 +1,1 @@
+"""What is on disk: content, layers, drivers, containers' directories, volumes, locks, durability."""

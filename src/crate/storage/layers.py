@@ -1,0 +1,261 @@
+"""Layers: unpacked once, kept by chain id, shared by every image and container that has them.
+
+    layers/<chain id>/diff         the files, in overlay's form
+    layers/<chain id>/layer.json   {"version", "chain_id", "diff_id", "parent", "size", "entries"}
+    layers/<chain id>/alias        a link that says `l/<alias>`
+    layers/l/<alias>               a link to ../<chain id>/diff: a short name, for mount options are bounded
+    layers/<chain id>/flat         crate.storage.merge
+
+A chain id names a layer with all that lie below it (image-spec config.md, "Layer ChainID"): the same tar on another
+base is another layer here.
+"""
+
+from __future__ import annotations
+
+import os
+
+from crate.errors import ImageError, NotFoundError
+from crate.oci import digest as digests
+from crate.oci import json
+from crate.storage import staging
+from crate.storage.durable import read_file, sync_directory, sync_file_system, write_file
+from crate.storage.settle import settle
+from crate.storage.trash import remove_tree, throw
+from crate.storage.unpack import Unpacker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import TypedDict
+
+    from crate.storage.content import Ingest
+    from crate.storage.roots import Roots
+    from crate.storage.tree_writer import Unpacked
+
+    class LayerRecord(TypedDict):
+        """layer.json: `size` is the bytes of the files, `parent` a chain id or ""."""
+
+        version: int
+        chain_id: str
+        diff_id: str
+        parent: str
+        size: int
+        entries: int
+
+
+_ALIAS_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ALIAS_LENGTH = 3
+_CHUNK = 1 << 18
+
+
+def chain_ids(diff_ids: Iterable[str]) -> list[str]:
+    """The chain ids, as bare hexadecimal digits, of a configuration's `rootfs.diff_ids`, bottom first."""
+    chain = ""
+    chains = []
+    for diff_id in diff_ids:
+        chain = digests.of(f"{chain} {diff_id}".encode()) if chain else diff_id
+        chains.append(chain.partition(":")[2])
+    return chains
+
+
+def exists(roots: Roots, chain_id: str) -> bool:
+    """Is the layer there, whole?"""
+    return os.access(f"{roots.graphroot}/layers/{chain_id}/layer.json", os.F_OK)
+
+
+def missing(roots: Roots, chains: Iterable[str]) -> list[str]:
+    """Which of these layers are not there."""
+    return [chain for chain in chains if not exists(roots, chain)]
+
+
+def diff_path(roots: Roots, chain_id: str) -> str:
+    """The tree of one layer."""
+    return f"{roots.graphroot}/layers/{chain_id}/diff"
+
+
+def read(roots: Roots, chain_id: str) -> LayerRecord:
+    """layer.json. Raises NotFoundError, ImageError when it is damaged."""
+    try:
+        record: LayerRecord = json.loads(read_file(f"{roots.graphroot}/layers/{chain_id}/layer.json"))
+    except FileNotFoundError:
+        raise NotFoundError(f"no such layer: {chain_id[:12]}", "pull the image again") from None
+    except ValueError:
+        raise ImageError(f"layer {chain_id[:12]} is damaged", "remove the image and pull it again") from None
+    return record
+
+
+def list_ids(roots: Roots) -> list[str]:
+    """The chain ids of all layers, in no order."""
+    return [name for name in os.listdir(f"{roots.graphroot}/layers") if len(name) == 64]
+
+
+def size(roots: Roots, chains: Iterable[str]) -> int:
+    """The bytes of the files of these layers together."""
+    return sum(read(roots, chain)["size"] for chain in chains)
+
+
+class LayerUnpack:
+    """One layer on its way in: compressed bytes by `write`, then `finish`, then `publish` with the others of its image.
+
+    Layers of an image may be unpacked side by side, in any order; each has a staging of its own, so two processes that
+    unpack the same layer do not meet before `publish`. Inside `with`, a failure leaves nothing behind.
+    """
+
+    def __init__(self, roots: Roots, chain_id: str, diff_id: str, parent: str = "") -> None:
+        """`parent` is the chain id of the layer below, "" for the lowest."""
+        self.chain_id = chain_id
+        self.diff_id = diff_id
+        self.parent = parent
+        self.unpacked: Unpacked | None = None
+        self._roots = roots
+        self.stage = staging.make(roots, f"layer-{os.urandom(8).hex()}")
+        try:
+            os.mkdir(f"{self.stage}/diff", 0o755)
+            os.chmod(f"{self.stage}/diff", 0o755)
+            self._unpacker = Unpacker(f"{self.stage}/diff", rootless=roots.rootless)
+        except BaseException:
+            self._remove()
+            raise
+
+    def write(self, chunk: bytes) -> None:
+        """Takes the next compressed bytes. Raises ImageError, HostError."""
+        self._unpacker.write(chunk)
+
+    def finish(self) -> None:
+        """The archive is complete: checks its diff id. Raises DigestError, ImageError, HostError."""
+        self.unpacked, _ = self._unpacker.finish(self.diff_id)
+
+    def abort(self) -> None:
+        """Throws away what was unpacked; after `publish` there is nothing to throw."""
+        self._unpacker.abort()
+        self._remove()
+
+    def _remove(self) -> None:
+        remove_tree(os.path.dirname(self.stage), os.path.basename(self.stage))
+
+    def __enter__(self) -> LayerUnpack:
+        return self
+
+    def __exit__(self, kind: object, *exception: object) -> None:
+        if kind is not None:
+            self.abort()
+
+
+def receive(ingest: Ingest, layer: LayerUnpack) -> None:
+    """Unpacks what an earlier attempt left of the blob; afterwards the rest goes to both, by `write` of each."""
+    for chunk in ingest.replay():
+        layer.write(chunk)
+
+
+def unpack_blob(layer: LayerUnpack, path: str) -> None:
+    """Unpacks a layer from a blob that is there; `finish` is still to be called."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while chunk := os.read(fd, _CHUNK):
+            layer.write(chunk)
+    finally:
+        os.close(fd)
+
+
+def publish(roots: Roots, layers: Sequence[LayerUnpack]) -> None:
+    """Makes finished layers of one image visible, bottom first, durable: one sync for all that was written so far.
+
+    The layers below the first of them are there already. One that another process published meanwhile is dropped here
+    and taken from there. Raises ImageError where a layer contradicts the ones below it: all are dropped then.
+    """
+    try:
+        _publish(roots, layers)
+    except BaseException:
+        for layer in layers:
+            layer.abort()
+        raise
+
+
+def _publish(roots: Roots, layers: Sequence[LayerUnpack]) -> None:
+    staged: dict[str, LayerUnpack] = {}
+    parents: dict[str, str] = {}
+    for layer in layers:
+        assert layer.unpacked is not None, "publish before finish"
+        staged[layer.chain_id] = layer
+        parents[layer.chain_id] = layer.parent
+        if layer.unpacked.needs_settling:
+            below = []
+            chain = layer.parent
+            while chain:
+                below.append(f"{staged[chain].stage}/diff" if chain in staged else diff_path(roots, chain))
+                chain = parents[chain] if chain in parents else read(roots, chain)["parent"]
+            settle(f"{layer.stage}/diff", layer.unpacked, below)
+        _describe(roots, layer)
+    directory = f"{roots.graphroot}/layers"
+    sync_file_system(directory)
+    for layer in layers:
+        try:
+            os.rename(layer.stage, f"{directory}/{layer.chain_id}")
+        except OSError:
+            if not exists(roots, layer.chain_id):
+                raise
+            _unlink(f"{directory}/{_alias_of(layer.stage)}")
+            layer.abort()
+    sync_directory(directory)
+
+
+def _describe(roots: Roots, layer: LayerUnpack) -> None:
+    assert layer.unpacked is not None
+    record: LayerRecord = {
+        "version": 1,
+        "chain_id": layer.chain_id,
+        "diff_id": layer.diff_id,
+        "parent": layer.parent,
+        "size": layer.unpacked.size,
+        "entries": layer.unpacked.entries,
+    }
+    write_file(None, f"{layer.stage}/layer.json", json.dumps(record), durable=False, mode=0o644)
+    make_alias(f"{roots.graphroot}/layers", layer.chain_id, layer.stage)
+
+
+def make_alias(directory: str, chain_id: str, place: str) -> str:
+    """Draws a free short name for the layer and notes it in `place`, the layer's directory; gives `l/<alias>`."""
+    try:
+        os.mkdir(f"{directory}/l", 0o700)
+    except FileExistsError:
+        pass
+    while True:
+        letters = (_ALIAS_LETTERS[byte % len(_ALIAS_LETTERS)] for byte in os.urandom(_ALIAS_LENGTH))
+        alias = "l/" + "".join(letters)
+        try:
+            os.symlink(f"../{chain_id}/diff", f"{directory}/{alias}")
+        except FileExistsError:
+            continue
+        try:
+            os.symlink(alias, f"{place}/alias")
+        except FileExistsError:
+            os.unlink(f"{directory}/{alias}")
+            return os.readlink(f"{place}/alias")
+        return alias
+
+
+def _alias_of(place: str) -> str:
+    try:
+        return os.readlink(f"{place}/alias")
+    except OSError:
+        return "l/-"  # there is none: a name that is never drawn
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def remove(roots: Roots, chain_id: str) -> bool:
+    """Takes a layer away, into the trash; False when it was not there. The caller knows that nothing uses it."""
+    directory = f"{roots.graphroot}/layers"
+    place = f"{directory}/{chain_id}"
+    alias = f"{directory}/{_alias_of(place)}"
+    try:
+        throw(roots, place)
+    except FileNotFoundError:
+        return False
+    _unlink(alias)
+    return True

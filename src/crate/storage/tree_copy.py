@@ -1,0 +1,224 @@
+"""Copies of trees: with owners, modes, times, attributes, hard links and holes; and layers laid onto one another.
+
+What is copied came from a stranger, and so did the tree it is copied into: both are walked by descriptors, no symbolic
+link is followed and no mount point crossed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from fcntl import ioctl
+
+from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
+from crate.storage.durable import write_all
+from crate.storage.trash import remove_tree_at
+
+_BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_FICLONE = 0x40049409  # linux/fs.h
+_CHUNK = 1 << 20
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
+_OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
+
+
+def copy_tree(source_fd: int, target_fd: int) -> None:
+    """Copies what is in one directory into another, empty one, which also gets the attributes of the first."""
+    _TreeCopy(source_fd, target_fd, overlay=False, link=False).run()
+
+
+def apply_layer(layer_fd: int, target_fd: int, *, link: bool) -> None:
+    """Lays a layer in overlay's form onto the tree `target_fd`: whiteouts remove, opaque directories replace.
+
+    With `link` files are hard links to those of the layer, for a tree that nobody will write to.
+    """
+    _TreeCopy(layer_fd, target_fd, overlay=True, link=link).run()
+
+
+def copy_content(source_fd: int, target_fd: int, size: int) -> None:
+    """The content of a file: shared where the file system can (reflink), else copied by the kernel, holes kept."""
+    try:
+        ioctl(target_fd, _FICLONE, source_fd)
+        return
+    except OSError:
+        pass
+    os.ftruncate(target_fd, size)
+    offset = 0
+    while offset < size:
+        try:
+            start = os.lseek(source_fd, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # only a hole is left
+            raise
+        end = os.lseek(source_fd, start, os.SEEK_HOLE)
+        _copy_range(source_fd, target_fd, start, end)
+        offset = end
+
+
+def _copy_range(source_fd: int, target_fd: int, start: int, end: int) -> None:
+    os.lseek(target_fd, start, os.SEEK_SET)
+    while start < end:
+        try:
+            count = os.copy_file_range(source_fd, target_fd, end - start, start, start)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM):
+                raise
+            data = os.pread(source_fd, min(_CHUNK, end - start), start)
+            os.lseek(target_fd, start, os.SEEK_SET)
+            write_all(target_fd, data)
+            count = len(data)
+        if not count:
+            return  # the file became shorter
+        start += count
+
+
+def copy_attributes(source_fd: int, target_fd: int) -> None:
+    """Owner, mode, attributes and times from one open file or directory to another; overlay's own marks excepted."""
+    found = os.fstat(source_fd)
+    os.fchown(target_fd, found.st_uid, found.st_gid)
+    os.fchmod(target_fd, stat.S_IMODE(found.st_mode))
+    try:
+        names = os.listxattr(source_fd)
+    except OSError:
+        names = []
+    for name in names:
+        if not name.startswith(_OVERLAY_XATTRS):
+            try:
+                os.setxattr(target_fd, name, os.getxattr(source_fd, name))
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.ENODATA):
+                    raise
+    os.utime(target_fd, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def copy_node(source_dir_fd: int, name: str, target_dir_fd: int, target_name: str, found: os.stat_result) -> None:
+    """Copies what is no directory. Sockets are left out, and devices where we may not make them."""
+    kind = stat.S_IFMT(found.st_mode)
+    if kind == stat.S_IFREG:
+        source_fd = openat2(source_dir_fd, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, _BENEATH)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            target_fd = os.open(target_name, flags, 0o600, dir_fd=target_dir_fd)
+            try:
+                copy_content(source_fd, target_fd, found.st_size)
+                copy_attributes(source_fd, target_fd)
+            finally:
+                os.close(target_fd)
+        finally:
+            os.close(source_fd)
+        return
+    if kind == stat.S_IFLNK:
+        os.symlink(os.readlink(name, dir_fd=source_dir_fd), target_name, dir_fd=target_dir_fd)
+    elif kind == stat.S_IFSOCK:
+        return
+    else:
+        try:
+            os.mknod(target_name, found.st_mode, found.st_rdev, dir_fd=target_dir_fd)
+        except PermissionError:
+            return
+    os.chown(target_name, found.st_uid, found.st_gid, dir_fd=target_dir_fd, follow_symlinks=False)
+    if kind != stat.S_IFLNK:
+        os.chmod(target_name, stat.S_IMODE(found.st_mode), dir_fd=target_dir_fd)
+    os.utime(target_name, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=target_dir_fd, follow_symlinks=False)
+
+
+def is_whiteout(found: os.stat_result) -> bool:
+    """Is this how overlay says that a file of a lower layer is gone: a character device 0/0?"""
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def is_opaque(directory_fd: int) -> bool:
+    """Does this directory hide, and not join, the one of the same name in lower layers?"""
+    for name in _OPAQUE:
+        try:
+            if os.getxattr(directory_fd, name) == b"y":
+                return True
+        except OSError:
+            pass
+    return False
+
+
+class _TreeCopy:
+    """One copy. Directories are visited by their paths, so that neither descriptors nor the stack limit the depth."""
+
+    def __init__(self, source_fd: int, target_fd: int, *, overlay: bool, link: bool) -> None:
+        self._source_fd = source_fd
+        self._target_fd = target_fd
+        self._overlay = overlay
+        self._link = link
+        self._links: dict[tuple[int, int], tuple[str, str]] = {}  # inode -> directory and name of its first copy
+
+    def run(self) -> None:
+        pending = [""]
+        visited = []
+        while pending:
+            path = pending.pop()
+            visited.append(path)
+            pending += self._copy_directory(path)
+        # Backwards: a directory's time changes with what is made in it.
+        for path in reversed(visited):
+            source_fd, target_fd = self._open(self._source_fd, path), self._open(self._target_fd, path)
+            try:
+                copy_attributes(source_fd, target_fd)
+            finally:
+                os.close(source_fd)
+                os.close(target_fd)
+
+    def _open(self, root_fd: int, path: str) -> int:
+        return openat2(root_fd, path or ".", _DIRECTORY, _BENEATH)
+
+    def _copy_directory(self, path: str) -> list[str]:
+        """Copies one directory without those in it, which are made empty; gives their paths."""
+        directories = []
+        source_fd, target_fd = self._open(self._source_fd, path), self._open(self._target_fd, path)
+        try:
+            if self._overlay and path and is_opaque(source_fd):
+                for name in os.listdir(target_fd):
+                    remove_tree_at(target_fd, name)
+            with os.scandir(source_fd) as entries:
+                for entry in entries:
+                    name, found = entry.name, entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(found.st_mode):
+                        self._make_directory(target_fd, name)
+                        directories.append(f"{path}/{name}" if path else name)
+                        continue
+                    if self._overlay:
+                        remove_tree_at(target_fd, name)
+                        if is_whiteout(found):
+                            continue
+                    self._copy_file(source_fd, target_fd, path, name, found)
+        finally:
+            os.close(source_fd)
+            os.close(target_fd)
+        return directories
+
+    def _make_directory(self, target_fd: int, name: str) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=target_fd)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=target_fd).st_mode):
+                os.unlink(name, dir_fd=target_fd)
+                os.mkdir(name, 0o700, dir_fd=target_fd)
+
+    def _copy_file(self, source_fd: int, target_fd: int, path: str, name: str, found: os.stat_result) -> None:
+        if self._link:
+            try:
+                os.link(name, name, src_dir_fd=source_fd, dst_dir_fd=target_fd, follow_symlinks=False)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EMLINK, errno.EPERM, errno.EXDEV):
+                    raise
+        if found.st_nlink > 1:
+            key = (found.st_dev, found.st_ino)
+            first = self._links.get(key)
+            if first:
+                first_fd = self._open(self._target_fd, first[0])
+                try:
+                    os.link(first[1], name, src_dir_fd=first_fd, dst_dir_fd=target_fd, follow_symlinks=False)
+                finally:
+                    os.close(first_fd)
+                return
+            self._links[key] = (path, name)
+        copy_node(source_fd, name, target_fd, name, found)

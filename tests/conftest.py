@@ -1,0 +1,172 @@
+"""The `requires` marker and the fixtures that bring real things: a registry, images, a user, crate itself."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from abilities import disk_directory, need
+from images.cache import family
+from images.server import Registry, copy_storage
+from leftovers import Traces
+from program import Crate, until
+from users import User, make_user, myself, remove_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUIET_SECONDS = 10.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all`: as `./test --all`."""
+    parser.addoption("--all", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the slow tests out, unless they are asked for by --all, -m or name."""
+    if config.getoption("--all") or config.getoption("-m") or any("::" in word for word in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips or fails what the host cannot do, before any fixture is made."""
+    for marker in item.iter_markers("requires"):
+        need(*marker.args)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A docker-registry on a free port of 127.0.0.1, with a storage of its own: tests may push what they like."""
+    need("registry", "skopeo")
+    storage = Path(tempfile.mkdtemp(prefix="crate-registry-", dir=disk_directory())) / "storage"
+    server = Registry(storage)
+    yield server
+    server.stop()
+    shutil.rmtree(storage.parent)
+
+
+@pytest.fixture(scope="session")
+def busybox_image(registry: Registry) -> str:
+    """`127.0.0.1:PORT/busybox:latest`: one layer, the host's static busybox."""
+    need("busybox")
+    copy_storage(family("busybox") / "registry", registry.storage)
+    return registry.reference("busybox")
+
+
+@pytest.fixture(scope="session")
+def debian_family(registry: Registry) -> Path:
+    """The directory of Debian and what stands on it (tests/images/cache.py), its images in the registry."""
+    need("debootstrap", "network")
+    made = family("debian")
+    copy_storage(made / "registry", registry.storage)
+    return made
+
+
+@pytest.fixture(scope="session")
+def debian_image(registry: Registry, debian_family: Path) -> str:
+    """`127.0.0.1:PORT/debian:bookworm`: debootstrap's minbase, 120 MB in one layer."""
+    return registry.reference("debian:bookworm")
+
+
+@pytest.fixture(scope="session")
+def nginx_image(registry: Registry, debian_family: Path) -> str:
+    """`127.0.0.1:PORT/nginx:latest`: a layer on Debian's; serves port 80, logs to stdout and stderr."""
+    return registry.reference("nginx")
+
+
+@pytest.fixture(scope="session")
+def redis_image(registry: Registry, debian_family: Path) -> str:
+    """`127.0.0.1:PORT/redis:latest`: a layer on Debian's; user redis, volume /data, port 6379."""
+    return registry.reference("redis")
+
+
+@pytest.fixture(scope="session")
+def unprivileged_user() -> Iterator[User]:
+    """An ordinary user with 65536 subordinate ids and a home: a new one where we are root, else ourselves."""
+    need("unprivileged-user")
+    user = make_user(disk_directory()) if os.geteuid() == 0 else myself()
+    yield user
+    if user.become:
+        remove_user(user)
+
+
+@pytest.fixture
+def crate(more_settings: str) -> Iterator[Crate]:
+    """crate with its own roots, bridge, table and cgroup parent; the test fails when anything of it stays behind."""
+    yield from _crate(more_settings, None)
+
+
+@pytest.fixture
+def busybox(crate: Crate) -> str:
+    """`crate.local/busybox`, already in the store of `crate`, so that `run` is silent about it."""
+    crate.ok("pull", "--quiet", "crate.local/busybox")
+    return "crate.local/busybox"
+
+
+@pytest.fixture
+def rootless_crate(unprivileged_user: User, more_settings: str) -> Iterator[Crate]:
+    """The same for an ordinary user."""
+    yield from _crate(more_settings, unprivileged_user)
+
+
+@pytest.fixture
+def more_settings() -> str:
+    """More lines for the configuration file; a module overrides it. 127.0.0.1 is plain HTTP anyway."""
+    return ""
+
+
+def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
+    mark = secrets.token_hex(3)
+    place = Path(tempfile.mkdtemp(prefix="crate-test-", dir=user.home if user else disk_directory()))
+    # short: a socket's path has at most 107 bytes; on tmpfs where there is one, as /run is
+    run = Path(tempfile.mkdtemp(prefix="ct-", dir="/run" if os.access("/run", os.W_OK) and not user else "/tmp"))
+    (place / "home").mkdir()
+    bridge, table, parent = f"ct{mark}", f"crate_test_{mark}", f"/crate-test-{mark}"
+    subnet = f"10.{200 + int(mark[:2], 16) % 50}.{int(mark[2:4], 16)}.0/24"
+    settings = SETTINGS.format(bridge=bridge, table=table, parent=parent, subnet=subnet, place=place, run=run)
+    crate = Crate(place, run / "run", mark, settings + more_settings, user)
+    if user and user.become:
+        for path in (place, run, *place.iterdir()):
+            os.chown(path, user.uid, user.gid)
+    traces = Traces(crate, bridge, table, parent)
+    try:
+        yield crate
+        crate.kill_started()
+        if crate.root.exists():
+            crate("rm", "--all", "--force", "--time", "0")
+        try:
+            until(lambda: not traces.found(), QUIET_SECONDS)
+        except AssertionError:
+            pytest.fail("left behind:\n" + "\n".join(traces.found()))
+    finally:
+        crate.kill_started()
+        traces.destroy()
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(run, ignore_errors=True)
+
+
+SETTINGS = """
+[storage]
+root = "{place}/root"
+runroot = "{run}/run"
+
+[containers]
+cgroup_parent = "{parent}"
+
+[network]
+bridge = "{bridge}"
+table = "{table}"
+address_pools = ["{subnet}"]
+lease_root = "{run}/addresses"
+"""

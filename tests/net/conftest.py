@@ -1,0 +1,50 @@
+"""A network of the tests' own, and a host outside."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from net.scene import Net, free_subnet, sh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[Net]:
+    """A network with IPv4."""
+    made = Net(tmp_path, free_subnet(), "")
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def net6(tmp_path: Path) -> Iterator[Net]:
+    """A network with IPv4 and IPv6; what a host changes to forward IPv6 is put back."""
+    conf = Path("/proc/sys/net/ipv6/conf")
+    before = {path: path.read_text() for path in [*conf.glob("*/accept_ra"), conf / "all/forwarding"]}
+    made = Net(tmp_path, free_subnet(), f"fd00:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64")
+    yield made
+    made.remove()
+    for path, value in before.items():
+        if path.exists():
+            path.write_text(value)
+
+
+@pytest.fixture
+def outside(net: Net) -> Iterator[str]:
+    """A namespace that is another host on a wire to this one: it is 198.18.N.2, this host 198.18.N.1."""
+    name = net.namespace("outside")
+    wire = f"ct{net.mark}o"
+    number = int(net.mark[:2], 16)
+    sh(f"ip link add {wire} type veth peer name eth0 netns {name}")
+    sh(f"ip addr add 198.18.{number}.1/24 dev {wire} && ip link set {wire} up")
+    sh(f"ip -n {name} addr add 198.18.{number}.2/24 dev eth0 && ip -n {name} link set eth0 up")
+    sh(f"ip -n {name} link set lo up")
+    yield name
+    subprocess.run(["ip", "link", "del", wire], check=False, capture_output=True)

@@ -1,0 +1,197 @@
+"""What tests of networks are made of: bridge, table and leases of their own, namespaces as containers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crate.net import sandbox
+from crate.plan.ports import parse_publish
+from crate.settings import Settings
+
+if TYPE_CHECKING:
+    from crate.net.sandbox import Lease, Request
+
+
+class Roots:
+    """As much of storage.roots.Roots as the network knows."""
+
+    rootless = False
+    uid = 0
+
+    def __init__(self, place: Path) -> None:
+        self.graphroot, self.runroot = str(place / "root"), str(place / "run")
+
+
+class Container:
+    """A network namespace with a lease."""
+
+    def __init__(self, name: str, lease: Lease) -> None:
+        self.name, self.lease = name, lease
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Starts a command in the namespace."""
+        return subprocess.Popen(
+            ["ip", "netns", "exec", self.name, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str) -> str:
+        """What a command in the namespace prints, its complaints included."""
+        return self.start(*command).communicate(timeout=30)[0].strip()
+
+
+class Net:
+    """Everything that one test may make of networks; `remove` takes it away."""
+
+    def __init__(self, place: Path, pool: str, ipv6: str) -> None:
+        mark = secrets.token_hex(3)
+        self.mark, self.bridge, self.table = mark, f"ct{mark}", f"crate_test_{mark}"
+        self.roots = Roots(place)
+        self.lease_root = place / "leases"
+        given: dict[str, tuple[bool | int | str | list[str] | dict[str, list[str]], str]] = {
+            "network.bridge": (self.bridge, "test"),
+            "network.table": (self.table, "test"),
+            "network.address_pools": ([pool], "test"),
+            "network.lease_root": (str(self.lease_root), "test"),
+            "network.ipv6_subnet": (ipv6, "test"),
+        }
+        self.settings = Settings(given)
+        self.containers: list[Container] = []
+        self.namespaces: list[str] = []
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def namespace(self, name: str = "") -> str:
+        """A new network namespace."""
+        name = f"ct{self.mark}-{name or len(self.namespaces)}"
+        sh(f"ip netns add {name}")
+        self.namespaces.append(name)
+        return name
+
+    def request(self, *publish: str, **more: str) -> Request:
+        """What a container asks for with these `-p`."""
+        request: Request = {"mode": "bridge", "ports": [port for text in publish for port in parse_publish(text)]}
+        request.update(more)  # type: ignore[typeddict-item]
+        return request
+
+    def container(self, *publish: str, **more: str) -> Container:
+        """A namespace that went through prepare, connect and publish."""
+        lease = sandbox.prepare(self.roots, self.settings, self.request(*publish, **more), secrets.token_hex(32))
+        container = Container(self.namespace(), lease)
+        self.containers.append(container)
+        fd = os.open(f"/run/netns/{container.name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sandbox.connect(lease, fd)
+        finally:
+            os.close(fd)
+        sandbox.publish(lease)
+        return container
+
+    def end(self, container: Container) -> None:
+        """The end of a container: release and discard."""
+        self.containers.remove(container)
+        sandbox.release(self.roots, container.lease)
+        sandbox.discard(container.lease)
+
+    def serve(self, container: Container, port: int = 80, protocol: str = "tcp", address: str = "0.0.0.0") -> None:
+        """A server in the container that answers each client with `hello` and the client's address."""
+        process = container.start("python3", "-u", "-c", SERVER, address, str(port), protocol)
+        self.processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+    def nft(self, *words: str) -> str:
+        """What nft prints."""
+        return sh("nft " + " ".join(words))
+
+    def remove(self) -> None:
+        """Takes everything away."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for container in list(self.containers):
+            self.end(container)
+        for name in self.namespaces:
+            sh(f"ip netns del {name}")
+        subprocess.run(["ip", "link", "del", self.bridge], check=False, capture_output=True)
+        subprocess.run(["nft", "delete", "table", "inet", self.table], check=False, capture_output=True)
+
+
+SERVER = textwrap.dedent("""
+    import socket, sys
+    address, port, protocol = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    if protocol == "tcp":
+        server = socket.create_server((address, port), family=family)
+    else:
+        server = socket.socket(family, socket.SOCK_DGRAM)
+        server.bind((address, port))
+    print("ready")
+    while True:
+        if protocol == "tcp":
+            connection, client = server.accept()
+            connection.sendall(f"hello {client[0]}".encode())
+            connection.close()
+        else:
+            _, client = server.recvfrom(100)
+            server.sendto(f"hello {client[0]}".encode(), client)
+""")
+
+CLIENT = textwrap.dedent("""
+    import socket, sys
+    address, port, protocol = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(family, kind) as client:
+        client.settimeout(float(sys.argv[4]))
+        try:
+            client.connect((address, port))
+            if protocol == "udp":
+                client.send(b"?")
+            print(client.recv(100).decode())
+        except TimeoutError:
+            print("timeout")
+        except OSError as error:
+            print(error.strerror)
+""")
+
+
+def ask(place: Container | str | None, address: str, port: int, protocol: str = "tcp", seconds: float = 5) -> str:
+    """What a server says to a client in a container, in a namespace, or (None) on this host."""
+    name = place.name if isinstance(place, Container) else place
+    within = ["ip", "netns", "exec", name] if name else []
+    command = [*within, "python3", "-c", CLIENT, address, str(port), protocol, str(seconds)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+
+def sh(command: str) -> str:
+    """What a shell command prints; it must not fail."""
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def free_subnet() -> str:
+    """A subnet of the tests' own, away from crate's default pools."""
+    return f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}.0/24"
+
+
+def host_on_the_wire(net: Net) -> str:
+    """This host's address on the wire to `outside`."""
+    return f"198.18.{int(net.mark[:2], 16)}.1"
+
+
+def until(ready: object, seconds: float = 5.0) -> None:
+    """Waits until a predicate holds."""
+    deadline = time.monotonic() + seconds
+    while not ready():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)

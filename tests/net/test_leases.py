@@ -1,0 +1,139 @@
+"""Leases under real processes: a hundred starts at once, owners that die."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crate.net import addresses, firewall, sandbox
+from net.scene import Net
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.requires("root", "nft")
+
+
+def forked(work: Callable[[], None]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def leased(net: Net) -> dict[str, str]:
+    found = dict(addresses.records(str(net.lease_root / net.bridge)))
+    return {address: record["container"] for address, record in found.items()}
+
+
+def test_a_hundred_starts_at_once_get_a_hundred_addresses(net: Net) -> None:
+    ready_fd, go_fd = os.pipe()
+    told_fd, tell_fd = os.pipe()
+
+    def owner() -> None:
+        os.close(go_fd)
+        os.read(ready_fd, 1)  # end of file: all start at one moment, network and table included
+        name = secrets.token_hex(32)
+        lease = sandbox.prepare(net.roots, net.settings, net.request("127.0.0.1::80"), name)
+        port = lease["ports"][0]["host_port"]
+        os.write(tell_fd, f"{lease['address']} {name} {port}\n".encode())
+        signal.pause()
+
+    pids = [forked(owner) for _ in range(100)]
+    os.close(ready_fd)
+    os.close(go_fd)
+    os.close(tell_fd)
+    told = b""
+    deadline = time.monotonic() + 60
+    while told.count(b"\n") < 100 and time.monotonic() < deadline:
+        told += os.read(told_fd, 65536)
+    os.close(told_fd)
+    rows = [line.split() for line in told.decode().splitlines()]
+    try:
+        assert len(rows) == 100
+        assert len({address for address, _, _ in rows}) == 100
+        assert len({port for _, _, port in rows}) == 100
+        assert leased(net) == {address: name for address, name, _ in rows}
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def killed_owner(net: Net) -> tuple[str, int]:
+    """The address and the published port of an owner that was killed, and left its lease and its element."""
+    told_fd, tell_fd = os.pipe()
+
+    def owner() -> None:
+        lease = sandbox.prepare(net.roots, net.settings, net.request("127.0.0.1::80"), secrets.token_hex(32))
+        sandbox.publish(lease)
+        os.write(tell_fd, f"{lease['address']} {lease['ports'][0]['host_port']}".encode())
+        signal.pause()
+
+    pid = forked(owner)
+    address, port = os.read(told_fd, 100).decode().split()
+    os.close(told_fd)
+    os.close(tell_fd)
+    assert list(leased(net)) == [address]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return address, int(port)
+
+
+def elements(net: Net) -> str:
+    return net.nft("list", "map", "inet", net.table, "published4").partition("elements")[2]
+
+
+def test_the_address_of_a_killed_owner_is_given_again_when_its_turn_comes(net: Net) -> None:
+    address, _ = killed_owner(net)
+    assert net.container().lease["address"] != address
+    assert elements(net)
+    heir = net.container(ip=address)
+    assert heir.lease["address"] == address
+    assert not elements(net), "the port of the dead one must not lead to its heir"
+
+
+def test_a_sweep_removes_what_killed_owners_left(net: Net) -> None:
+    living = net.container("127.0.0.1::80")
+    killed_owner_of = net.lease_root / net.bridge
+    before = sorted(os.listdir(killed_owner_of))
+    living_element = elements(net)
+    net.end(living)
+    address, _ = killed_owner(net)
+    living = net.container(f"127.0.0.1:{living.lease['ports'][0]['host_port']}:80", ip=living.lease["address"])
+    assert address in os.listdir(killed_owner_of)
+    assert len(firewall.sweep(net.table, str(net.lease_root))) == 1
+    assert firewall.sweep(net.table, str(net.lease_root)) == []
+    assert sorted(os.listdir(killed_owner_of)) == before
+    assert elements(net) == living_element
+
+
+def test_an_owner_may_be_named(net: Net) -> None:
+    pid = forked(signal.pause)
+    lease = sandbox.prepare(net.roots, net.settings, net.request(), secrets.token_hex(32), owner_pid=pid)
+    assert lease["owner"][0] == pid
+    record = dict(addresses.records(lease["lease_directory"]))[lease["address"]]
+    assert addresses.is_alive(record)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert not addresses.is_alive(record)
+
+
+def test_one_that_heals_and_has_the_pid_of_the_dead_owner_closes_nothing(net: Net) -> None:
+    read_fd, write_fd = os.pipe()
+    lease = net.container().lease
+    lease["owner"], lease["port_fds"], lease["helper_pid"] = [os.getpid(), 1], [read_fd], os.getpid()
+    sandbox.release(net.roots, lease)
+    os.write(write_fd, b"x")
+    assert os.read(read_fd, 1) == b"x"
+    os.close(read_fd)
+    os.close(write_fd)

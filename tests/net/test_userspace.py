@@ -1,0 +1,269 @@
+"""pasta and slirp4netns for an ordinary user: packets out, ports in, no process left."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import tempfile
+import textwrap
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crate.errors import HostError, UsageError
+from crate.net import sandbox, userspace
+from crate.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+# The owner of a sandbox, as root of a user namespace. The machine's /dev/net/tun may be root's alone: it has its own.
+OWNER = textwrap.dedent("""
+    import json, os, sys
+    sys.path.insert(0, sys.argv[1])
+    from crate.linux.namespace import CLONE_NEWNET, unshare
+    from crate.linux.process import PR_SET_PDEATHSIG, fork_child, prctl
+    from crate.net import sandbox
+    from crate.plan.ports import parse_publish
+    from crate.errors import CrateError
+
+    class Roots:
+        graphroot = runroot = sys.argv[2]
+        rootless, uid = True, 65534
+
+    class Settings:
+        def get(self, key):
+            return {"network.rootless": sys.argv[3], "network.bridge": "crate0"}[key]
+
+    request = {"mode": "bridge", "ports": [p for text in sys.argv[4].split() for p in parse_publish(text)]}
+    lease = sandbox.prepare(Roots, Settings(), request, "0123456789abcdef")
+    ready, done = os.pipe(), os.pipe()
+
+    def container():
+        prctl(PR_SET_PDEATHSIG, 9)
+        unshare(CLONE_NEWNET)
+        os.write(ready[1], b"x")
+        os.read(done[0], 1)
+        os.execvp("python3", ["python3", "-u", "-c", sys.argv[5]])
+
+    pid = fork_child(container)
+    os.read(ready[0], 1)
+    fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        sandbox.connect(lease, fd)
+    except CrateError as error:
+        print("error", error, flush=True)
+        sys.exit(1)
+    os.write(done[1], b"x")
+    print(json.dumps(lease), flush=True)
+    os.waitpid(pid, 0)
+    helper = lease["helper_pid"]
+    sandbox.release(Roots, lease)
+    print("helper left" if os.path.exists(f"/proc/{helper}") else "helper gone", os.listdir(sys.argv[2]), flush=True)
+""")
+
+SERVER = """
+import os, socket
+socket.setdefaulttimeout(20)
+server = socket.create_server(("0.0.0.0", 80))
+print("ready")
+connection, client = server.accept()
+connection.sendall(("hello " + client[0]).encode())
+connection.close()
+"""
+
+CLIENT = """
+import socket
+try:
+    connection = socket.create_connection(("ADDRESS", PORT), 5)
+    print(connection.recv(100).decode())
+except OSError as error:
+    print(error)
+"""
+
+needs_pasta = pytest.mark.requires("root", "unprivileged-user", "pasta")
+needs_slirp = pytest.mark.requires("root", "unprivileged-user", "pasta", "slirp4netns")
+
+
+class Owner:
+    """A running owner and what it printed about its lease."""
+
+    def __init__(self, place: Path, mode: str, ports: str, program: str, tun_mode: str = "666") -> None:
+        directory, tun = place / "run", place / f"tun-{secrets.token_hex(2)}"
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o777)
+        script = (
+            f"mknod {tun} c 10 200 && chmod {tun_mode} {tun} && mount --bind {tun} /dev/net/tun && rm {tun} && "
+            'exec setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Ur python3 -I -S -c "$@"'
+        )
+        words = [OWNER, str(CHECKOUT / "src"), str(directory), mode, ports, program]
+        self.process = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", script, "sh", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def lease(self) -> dict[str, Any]:
+        line = self.line()
+        assert line.startswith("{"), line + "\n" + self.process.communicate()[0]
+        lease: dict[str, Any] = json.loads(line)
+        return lease
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that other users can reach, which pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="crate-test-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def ask_host(address: str, port: int) -> str:
+    program = CLIENT.replace("ADDRESS", address).replace("PORT", str(port))
+    return subprocess.run(["python3", "-c", program], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@needs_pasta
+def test_a_port_published_by_pasta_keeps_the_clients_address(place: Path) -> None:
+    owner = Owner(place, "pasta", "127.0.0.1::80", SERVER)
+    lease = owner.lease()
+    assert lease["resolver"] == userspace.PASTA_RESOLVER
+    assert owner.line() == "ready"
+    assert ask_host("127.0.0.1", lease["ports"][0]["host_port"]) == "hello 127.0.0.1"
+    assert owner.process.communicate()[0] == "helper gone []\n"
+    owner.end()
+
+
+@needs_slirp
+def test_a_port_published_by_slirp4netns(place: Path) -> None:
+    owner = Owner(place, "slirp4netns", "127.0.0.1::80", SERVER)
+    lease = owner.lease()
+    assert lease["address"] == "10.0.2.100"
+    assert owner.line() == "ready"
+    assert ask_host("127.0.0.1", lease["ports"][0]["host_port"]) == "hello 10.0.2.2"
+    assert owner.process.communicate()[0] == "helper gone []\n"
+    owner.end()
+
+
+class _Greeter:
+    """A server on an address of this host that greets one client."""
+
+    def __init__(self) -> None:
+        import socket
+
+        self.address = subprocess.run(
+            ["hostname", "-I"], check=True, capture_output=True, text=True
+        ).stdout.split()[0]  # fmt: skip
+        self.server = socket.create_server((self.address, 0))
+        self.server.settimeout(20)
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self.server.accept()
+        connection.sendall(b"welcome")
+        connection.close()
+
+
+@pytest.mark.parametrize("mode", [pytest.param("slirp4netns", marks=needs_slirp)])
+def test_a_container_reaches_a_server_of_the_host_by_its_address(place: Path, mode: str) -> None:
+    greeter = _Greeter()
+    program = CLIENT.replace("ADDRESS", greeter.address).replace("PORT", str(greeter.server.getsockname()[1]))
+    owner = Owner(place, mode, "", program)
+    owner.lease()
+    assert owner.line() == "welcome"
+    greeter.thread.join()
+    greeter.server.close()
+    owner.end()
+
+
+@pytest.mark.parametrize(
+    "mode", [pytest.param("pasta", marks=needs_pasta), pytest.param("slirp4netns", marks=needs_slirp)]
+)
+def test_the_helper_dies_with_its_owner(place: Path, mode: str) -> None:
+    owner = Owner(place, mode, "", "import time; time.sleep(60)")
+    helper = Path(f"/proc/{owner.lease()['helper_pid']}")
+    assert helper.exists()
+    owner.end()
+    for _ in range(100):
+        if not helper.exists() or "Z" in (helper / "stat").read_text().rpartition(")")[2][:3]:
+            break
+        subprocess.run(["sleep", "0.02"], check=True)
+    else:
+        pytest.fail(f"{mode} lives on")
+
+
+@needs_pasta
+def test_a_taken_port_is_an_error_before_anything_starts(place: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        owner = Owner(place, "pasta", f"127.0.0.1:{port}:80", SERVER)
+        output = owner.process.communicate()[0]
+    assert f"NameInUseError: cannot publish port 127.0.0.1:{port}/tcp: address already in use" in output
+
+
+@needs_pasta
+def test_without_a_tun_device_the_error_says_what_to_do(place: Path) -> None:
+    owner = Owner(place, "pasta", "", "", tun_mode="600")
+    assert "chmod 666 /dev/net/tun" in owner.process.communicate()[0]
+
+
+class _Roots:
+    graphroot = runroot = "/nonexistent"
+    rootless = True
+    uid = 1000
+
+
+@pytest.mark.parametrize(("mode", "package"), [("pasta", "passt"), ("slirp4netns", "slirp4netns")])
+def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch, mode: str, package: str) -> None:
+    monkeypatch.setattr(userspace, "find_program", lambda name: "")
+    settings = Settings({"network.rootless": (mode, "test")})
+    with pytest.raises(HostError, match=f"no program {mode}") as failure:
+        sandbox.prepare(_Roots(), settings, {"mode": "bridge"}, "0" * 64)
+    assert f"apt install {package}" in (failure.value.hint or "")
+
+
+def _lease(options: str, ports: list[dict[str, Any]]) -> Any:
+    return {"interface": "eth0", "options": options, "ports": ports, "lease_directory": "/run/x", "container": "abc"}
+
+
+def test_the_command_line_of_pasta() -> None:
+    ports = [
+        {"host_ip": "", "host_port": 8080, "container_port": 80, "protocol": "tcp"},
+        {"host_ip": "127.0.0.1", "host_port": 53, "container_port": 5353, "protocol": "udp"},
+    ]
+    words = userspace.pasta_arguments(_lease("", ports))
+    assert words[words.index("-t") + 1] == "8080:80"
+    assert words[words.index("-u") + 1] == "127.0.0.1/53:5353"
+    assert "--no-map-gw" in words
+    words = userspace.pasta_arguments(_lease("--map-gw,-4", []))
+    assert "--no-map-gw" not in words
+    assert words[words.index("-t") + 1] == "none"
+    assert words[-1] == "-4"
+
+
+def test_the_command_line_of_slirp4netns() -> None:
+    words = userspace.slirp_arguments(_lease("mtu=1500,allow_host_loopback=true", []))
+    assert "--mtu=1500" in words
+    assert "--disable-host-loopback" not in words
+    with pytest.raises(UsageError, match="unknown option of slirp4netns: speed"):
+        userspace.slirp_arguments(_lease("speed=9", []))
+    assert os.path.basename(userspace.slirp_socket(_lease("", []))) == "slirp4netns-abc.sock"

@@ -1,0 +1,114 @@
+"""What a container or a stranger may do to crate's own processes and files, and to who reads its words."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crate.engine import wire
+from program import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from program import Crate
+
+pytestmark = pytest.mark.requires("root", "overlay", "busybox")
+DETACHED = ("run", "-d", "--network", "none")
+
+
+def run_directory(crate: Crate) -> Path:
+    """That of the one container."""
+    (directory,) = (crate.runroot / "containers").iterdir()
+    return directory
+
+
+@pytest.mark.parametrize("packet", [b"H{", b"H[]", b"H1", b"H\xff", b"wx y", b"w1", b"i", b"z", b"\0", b"x{}"])
+def test_nonsense_on_the_socket_ends_nothing(crate: Crate, busybox: str, packet: bytes) -> None:
+    crate.ok(*DETACHED, "--name", "calm", busybox, "sleep", "60")
+    client = wire.connect(str(run_directory(crate) / "attach.sock"))
+    client.send(packet)
+    assert crate.ok("exec", "calm", "echo", "alive") == "alive"
+    client.close()
+    assert crate.ok("ps", "--format", "{{.Names}}") == "calm"
+
+
+def test_records_are_for_their_owner_alone(crate: Crate, busybox: str) -> None:
+    crate.ok(*DETACHED, "--env", "SECRET=1", busybox, "sleep", "60")
+    for parent in (crate.root / "containers", crate.runroot / "containers"):
+        assert stat.S_IMODE(parent.stat().st_mode) == 0o700
+    for name in ("state.json", "attach.sock"):
+        assert stat.S_IMODE((run_directory(crate) / name).stat().st_mode) == 0o600
+    (record,) = crate.root.glob("containers/*/container.json")
+    assert stat.S_IMODE(record.stat().st_mode) == 0o600
+
+
+def test_survivor_in_a_shared_pid_namespace_holds_up_nobody(crate: Crate, busybox: str) -> None:
+    crate.ok(*DETACHED, "--name", "parent", "--pid", "host", busybox, "sh", "-c", "yes & sleep 0.2; exit 3")
+    assert crate.ok("wait", "parent", timeout=20) == "3"
+    assert crate.ok("rm", "parent") == "parent"
+
+
+def test_survivor_of_an_exec_holds_up_nobody(crate: Crate, busybox: str) -> None:
+    crate.ok(*DETACHED, "--name", "host", busybox, "sleep", "60")
+    assert crate("exec", "host", "sh", "-c", "yes & sleep 0.1; exit 4", timeout=20).status == 4
+
+
+def test_output_without_line_ends(crate: Crate, busybox: str) -> None:
+    crate.ok(*DETACHED, "--name", "loud", busybox, "sh", "-c", "head -c 5000000 /dev/zero; sleep 60")
+    (monitor,) = until(lambda: _monitors(crate))
+    until(lambda: sum(log.stat().st_size for log in crate.root.glob("containers/*/*-json.log*")) > 1000)
+    assert _resident_kib(monitor) < 40_000
+
+
+def _monitors(crate: Crate) -> list[int]:
+    told = subprocess.run(["pgrep", "-f", f"handover.*{crate.runroot}"], capture_output=True, text=True, check=False)
+    return [int(word) for word in told.stdout.split()]
+
+
+def _resident_kib(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+def test_log_lines_cannot_be_forged(crate: Crate, busybox: str) -> None:
+    forged = '{"log":"forged\\\\n","stream":"stderr","time":"2020-01-01T00:00:00Z"}'
+    crate.ok("run", "--name", "liar", "--network", "none", busybox, "printf", f'x"}}\\n{forged}\\n')
+    result = crate("logs", "liar")
+    assert result.err == "" and result.out.count("\n") == 2
+
+
+def test_twenty_starts_and_removals_at_once(crate: Crate, busybox: str) -> None:
+    crate.ok("create", "--name", "one", "--network", "none", busybox, "sleep", "60")
+    starts = [crate.popen("start", "one") for _ in range(20)]
+    assert [process.communicate(timeout=60)[1] for process in starts] == [""] * 20
+    removals = [crate.popen("rm", "--force", "--time", "0", "one") for _ in range(20)]
+    said = {process.communicate(timeout=60)[1].strip() for process in removals}
+    assert said <= {"", "Error: no such container: one"}, said
+    assert crate.ok("ps", "--all", "--quiet") == ""
+
+
+def test_one_of_twenty_gets_the_name(crate: Crate, busybox: str) -> None:
+    runs = [crate.popen(*DETACHED, "--name", "mine", busybox, "sleep", "60") for _ in range(20)]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in runs]
+    assert [status for _, status in ended].count(0) == 1
+    assert all("already in use" in said for said, status in ended if status)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("container", "inspect", "\x1b[2Jname"),
+        ("run", "--rm", "--network", "none", "crate.local/busybox", "\x1b]0;title\x07"),
+        ("run", "--rm", "--name", "\x1b[31m", "crate.local/busybox"),
+        ("run", "--rm", "--hostname", "a\x1b[31m", "crate.local/busybox"),
+        ("volume", "inspect", "x\x9by"),
+    ],
+)
+def test_errors_do_not_steer_terminals(crate: Crate, busybox: str, words: tuple[str, ...]) -> None:
+    result = crate(*words)
+    assert result.status and "\\x" in result.err
+    assert not any(character < " " or "\x7f" <= character <= "\x9f" for character in result.err.rstrip("\n"))

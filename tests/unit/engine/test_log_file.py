@@ -1,0 +1,89 @@
+"""The json-file log: lines, partial lines, rotation; and the reader over all of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crate.engine.log_file import PART, LogFile, timestamp
+from crate.engine.logs import _Reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def entries(path: Path) -> list[dict[str, str]]:
+    """The entries of one file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def text_of(path: Path, stream: str) -> str:
+    """Everything that a reader finds of one stream."""
+    return "".join(entry["log"] for entry in _Reader(str(path)).entries() if entry["stream"] == stream)
+
+
+def test_a_line_is_an_entry(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(str(path), 0, 1)
+    log.write("stdout", b"one\ntwo\nthr")
+    log.write("stderr", b"error\n")
+    log.write("stdout", b"ee\nrest")
+    log.finish()
+    assert [(e["log"], e["stream"]) for e in entries(path)] == [
+        ("one\n", "stdout"), ("two\n", "stdout"), ("error\n", "stderr"), ("three\n", "stdout"), ("rest", "stdout"),
+    ]  # fmt: skip
+    assert all(e["time"].endswith("Z") and len(e["time"]) == 30 for e in entries(path))
+
+
+def test_what_is_no_utf8_does_not_break_it(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(str(path), 0, 1)
+    log.write("stdout", b'\xff\x00\x1b[31m"\\\r\n')
+    assert entries(path)[0]["log"] == '\ufffd\x00\x1b[31m"\\\r\n'
+
+
+@given(chunks=st.lists(st.text(alphabet="ab\n\r", max_size=40), max_size=8))
+def test_nothing_is_lost_however_it_is_cut(tmp_path_factory: object, chunks: list[str]) -> None:
+    path = tmp_path_factory.mktemp("logs") / "log"  # type: ignore[attr-defined]
+    log = LogFile(str(path), 200, 50)
+    for chunk in chunks:
+        log.write("stdout", chunk.encode())
+    log.finish()
+    assert text_of(path, "stdout") == "".join(chunks)
+
+
+def test_a_long_line_comes_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(str(path), 0, 1)
+    log.write("stdout", b"x" * (PART * 2 + 10) + b"\n")
+    log.write("stdout", b"y" * (PART + 1))
+    log.finish()
+    assert [len(e["log"]) for e in entries(path)] == [PART, PART, 11, PART, 1]
+
+
+def test_rotation_keeps_so_many_files(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(str(path), 1000, 3)
+    for number in range(100):
+        log.write("stdout", b"line %d\n" % number)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log.1", "log.2"]
+    assert all(p.stat().st_size <= 1100 for p in tmp_path.iterdir())
+    lines = text_of(path, "stdout").splitlines()
+    assert lines[-1] == "line 99"
+    assert lines == [f"line {number}" for number in range(100 - len(lines), 100)]
+
+
+def test_hand_over_of_a_partial_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    first = LogFile(str(path), 0, 1)
+    first.write("stdout", b"beg\xc3")
+    second = LogFile(str(path), 0, 1, first.record()["partial"])
+    second.write("stdout", b"\xa4n\n")
+    assert entries(path)[0]["log"] == "beg\u00e4n\n"
+
+
+def test_timestamp() -> None:
+    assert timestamp(1_357_133_017_000_000_042) == "2013-01-02T13:23:37.000000042Z"
