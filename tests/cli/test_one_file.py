@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -42,6 +43,10 @@ def unpacked(program: Path) -> Path:
 @pytest.fixture(scope="module")
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     program = build(tmp_path_factory.mktemp("one-file") / "crate", "--offline")
+    # a name of its own: another run of these tests may use, or may have left, a copy of the same build
+    whole = program.read_bytes()
+    own, name = secrets.token_hex(8).encode(), unpacked(program).name.encode()
+    program.write_bytes(whole[:4096].replace(name, name[: -len(own)] + own) + whole[4096:])
     yield program
     shutil.rmtree(unpacked(program), ignore_errors=True)
 
