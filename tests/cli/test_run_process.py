@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +61,15 @@ def test_groups_umask_and_home(crate: Crate) -> None:
     )
     assert shown == "uid=0(root) gid=0(root) groups=0(root),10(wheel),44,100(users)\n0077"
     assert crate.ok(*RUN, "-u", "www-data", IMAGE, "sh", "-c", "echo $HOME") == "/var/www"
+
+
+def test_callers_umask_stays_outside(crate: Crate) -> None:
+    look = "cat /etc/hosts /etc/hostname && ls /made/for /new && umask"
+    words = crate.command(
+        *RUN, "-u", "1000", "-v", f"{crate.place}:/made/for/it", "-v", "/new", IMAGE, "sh", "-c", look
+    )
+    ended = subprocess.run(words, capture_output=True, text=True, umask=0o077, env=crate.environment, check=False)
+    assert ended.stderr == "" and ended.stdout.endswith("0022\n")
 
 
 def test_directory(crate: Crate) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,6 @@ from crate.engine import wire
 from program import until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from program import Crate
 
 pytestmark = pytest.mark.requires("root", "overlay", "busybox")
@@ -112,3 +111,17 @@ def test_errors_do_not_steer_terminals(crate: Crate, busybox: str, words: tuple[
     result = crate(*words)
     assert result.status and "\\x" in result.err
     assert not any(character < " " or "\x7f" <= character <= "\x9f" for character in result.err.rstrip("\n"))
+
+
+def test_files_of_etc_do_not_fill_the_run_root(crate: Crate, busybox: str) -> None:
+    fill = "head -c 3000000 /dev/zero >> /etc/hosts; chmod 0 /etc/hosts; sleep 60"
+    crate.ok(*DETACHED, "--name", "full", busybox, "sh", "-c", fill)
+    hosts = Path(crate.inspect("full")["HostsPath"])
+    until(lambda: stat.S_IMODE(hosts.stat().st_mode) == 0)
+    assert hosts.stat().st_size > 3_000_000 and hosts.is_relative_to(crate.root)
+    assert sum(path.stat().st_size for path in crate.runroot.rglob("*") if path.is_file()) < 100_000
+    crate.ok("stop", "--time", "0", "full")
+    crate.ok("start", "full")
+    until(lambda: hosts.stat().st_size > 3_000_000 and stat.S_IMODE(hosts.stat().st_mode) == 0)
+    crate.ok("rm", "--force", "--time", "0", "full")
+    assert not hosts.exists()

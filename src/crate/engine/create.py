@@ -56,7 +56,7 @@ def _prepare(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[C
         name = options.get("name") or random_name()
         place: Place = {
             "id": container_id,
-            "bundle": f"{roots.runroot}/containers/{container_id}",
+            "directory": f"{roots.graphroot}/containers/{container_id}",
             "volumes": f"{roots.graphroot}/volumes",
         }
         plan = planning.make(options, image, Host(roots.rootless), settings, place)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from crate.net import files
-from crate.storage.durable import write_file
+from crate.storage.durable import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +15,10 @@ _SHARES_HOST = ("host",)
 
 
 def write(record: dict[str, Any], lease: Any, directory: str) -> None:
-    """Writes the three beside the state; the spec binds them into the root file system."""
+    """Writes the three into the container's directory; the spec binds them into the root file system.
+
+    They are the container's to write, so they lie on the disk of its other files and not in the memory of the run root.
+    """
     wanted = record["files"]
     hostname = wanted["hostname"]
     shares_host = record["network"]["mode"] in _SHARES_HOST
@@ -41,4 +46,18 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
         )
     for name, text in texts.items():
         if text is not None:
-            write_file(None, f"{directory}/{name}", text, durable=False, mode=0o644)
+            _write(f"{directory}/{name}", text)
+
+
+def _write(path: str, text: str) -> None:
+    """A new file in place of the last start's, whose size, owner and mode the container may have changed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o644)
+    except FileExistsError:
+        os.unlink(path)
+        fd = os.open(path, flags, 0o644)
+    try:
+        write_all(fd, text.encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(fd)

@@ -100,7 +100,7 @@ def _depend_on(other: containers.Container, record: dict[str, Any]) -> None:
 
 def _file(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
     other = containers.find(engine, slot["container"])
-    plan["spec"]["mounts"][slot["index"]]["source"] = f"{other.paths.run_directory}/{slot['file']}"
+    plan["spec"]["mounts"][slot["index"]]["source"] = f"{other.paths.directory}/{slot['file']}"
 
 
 def _volumes_from(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:

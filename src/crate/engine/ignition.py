@@ -86,7 +86,7 @@ def _start(
     if resources.get("devices") and not group.has_device_rules and not roots.rootless:
         spec = _without_mknod(spec)  # no cgroup says which devices may be opened, so none are to be made
 
-    etc_files.write(record, lease, container.paths.run_directory)
+    etc_files.write(record, lease, container.paths.directory)
 
     terminal = bool((spec.get("process") or {}).get("terminal"))
     if terminal and hello.get("size"):

@@ -35,7 +35,7 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
     record, spec, state = container.record, container.spec(), container.state(engine)
     process = spec.get("process") or {}
     capabilities = process.get("capabilities") or {}
-    run, args = container.paths.run_directory, process.get("args") or [""]
+    directory, args = container.paths.directory, process.get("args") or [""]
     words = [*record["entrypoint"], *record["command"]] or [""]
     running = state["status"] in ("running", "paused")
     found: dict[str, Any] = {
@@ -49,9 +49,9 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
         "ImageName": record["image_name"],
         "Rootfs": record["rootfs"],
         "Pod": "",
-        "ResolvConfPath": f"{run}/resolv.conf",
-        "HostnamePath": f"{run}/hostname",
-        "HostsPath": f"{run}/hosts",
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
         "LogPath": container.paths.log if record["log"]["driver"] != "none" else "",
         "StaticDir": container.paths.directory,
         "OCIConfigPath": container.paths.config,

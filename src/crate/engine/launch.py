@@ -93,6 +93,7 @@ def _monitor(engine: Engine, socket: _socket.socket) -> NoReturn:
     """Process `crate:monitor`, see monitor.py. Ends with os._exit."""
     try:
         os.setsid()
+        os.umask(0o022)  # not the caller's: what is made for the container is for all of its users
         membership = own_membership(engine)
         drop_inherited(socket.fileno(), membership)
         engine.membership = membership

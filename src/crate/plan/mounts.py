@@ -172,13 +172,13 @@ def _shared_memory(options: Options, host: Host, settings: Settings, namespaces:
 
 
 def _files(options: Options, place: Place) -> list[Mount]:
-    """The files of /etc that crate writes into the bundle."""
+    """The files of /etc that crate writes into the container's directory."""
     skipped = []
     if options.get("no_hosts"):
         skipped.append("hosts")
     if (options.get("dns") or []) == ["none"]:
         skipped.append("resolv.conf")
-    return [_bind(f"{place['bundle']}/{name}", f"/etc/{name}", []) for name in FILES if name not in skipped]
+    return [_bind(f"{place['directory']}/{name}", f"/etc/{name}", []) for name in FILES if name not in skipped]
 
 
 def _bind(source: str, destination: str, options: list[str]) -> Mount:

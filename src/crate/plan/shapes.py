@@ -10,10 +10,10 @@ Options = dict[str, Any]
 
 
 class Place(TypedDict):
-    """Where the container is going to be: its id, the directory of its bundle, the directory of all volumes."""
+    """Where the container is going to be: its id, its directory, the directory of all volumes."""
 
     id: str
-    bundle: str
+    directory: str
     volumes: str
 
 
@@ -82,7 +82,7 @@ class Slot(TypedDict, total=False):
                 environment. Both are looked up in the root filesystem.
     namespace   the `type` namespace of `container` → the path of entry `index` of linux.namespaces
     shm         /dev/shm of `container` → the source of entry `index` of mounts
-    file        `file` (hosts, hostname, resolv.conf) in the bundle of `container` → the source of entry `index`
+    file        `file` (hosts, hostname, resolv.conf) in the directory of `container` → the source of entry `index`
     volumes_from  the binds and volumes of `container` whose destination is free → more mounts, `read_only` or as there
     """
 

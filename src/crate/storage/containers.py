@@ -1,6 +1,6 @@
 """Containers on disk: their directories, names and record files; what the records mean is the engine's matter.
 
-    <graphroot>/containers/<id>/   config.json  container.json  upper  work  <id>-json.log
+    <graphroot>/containers/<id>/   config.json  container.json  upper  work  <id>-json.log  hosts …
     <graphroot>/names/<name>       a symbolic link to ../containers/<id>
     <runroot>/containers/<id>/     state.json  attach.sock; with --rm also config.json and container.json
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crate.plan.shapes import Place, Plan
 
 CONTAINER_ID = "0123456789ab" + "f" * 52
-PLACE: Place = {"id": CONTAINER_ID, "bundle": "/run/crate/containers/x", "volumes": "/var/lib/crate/volumes"}
+PLACE: Place = {"id": CONTAINER_ID, "directory": "/var/lib/crate/containers/x", "volumes": "/var/lib/crate/volumes"}
 ALL_CAPABILITIES = (1 << 41) - 1
 
 
