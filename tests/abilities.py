@@ -168,7 +168,8 @@ def _delegation() -> str | None:
 def _pasta() -> str | None:
     if not shutil.which("pasta"):
         return "no program pasta"
-    return None if Path("/dev/net/tun").exists() else "no /dev/net/tun"
+    tun = Path("/dev/net/tun")
+    return None if tun.exists() and tun.stat().st_mode & 0o006 == 0o006 else f"no {tun} that everybody may open"
 
 
 def _debootstrap() -> str | None:

@@ -37,11 +37,10 @@ class Engine:
 
 def open_engine(options: dict[str, Any], pull: Pull | None = None, warn: Warn | None = None) -> Engine:
     """The engine of the global options `root`, `runroot`, `config` and `storage_driver` (None: settings, defaults)."""
+    from crate.runtime import sealed
     from crate.storage.roots import open_roots, user_place
 
     if not os.geteuid():
-        from crate.runtime import sealed
-
         sealed.ensure()
     rootless, run_directory = user_place()
     settings = _settings(options.get("config"), rootless, options.get("runroot") or run_directory)
@@ -53,10 +52,12 @@ def open_engine(options: dict[str, Any], pull: Pull | None = None, warn: Warn | 
 
         choose(roots, driver)
     engine = Engine(roots, settings, pull, warn)
+    engine.membership = sealed.inherited_membership()
     if roots.rootless and os.geteuid():
         from crate.ns import rootless as user_namespace
 
         engine.membership = user_namespace.enter(roots.runroot)
+        sealed.ensure_for_user(engine.membership)
     return engine
 
 
