@@ -26,7 +26,7 @@ from crate.storage.unpack import Unpacker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import TypedDict
+    from typing import Self, TypedDict
 
     from crate.storage.content import Ingest
     from crate.storage.roots import Roots
@@ -94,15 +94,14 @@ def size(roots: Roots, chains: Iterable[str]) -> int:
     return sum(read(roots, chain)["size"] for chain in chains)
 
 
-class LayerUnpack:
-    """One layer on its way in: compressed bytes by `write`, then `finish`, then `publish` with the others of its image.
+class LayerTree:
+    """The files of one layer in a staging of its own, until `publish`. Inside `with`, a failure leaves nothing behind.
 
-    Layers of an image may be unpacked side by side, in any order; each has a staging of its own, so two processes that
-    unpack the same layer do not meet before `publish`. Inside `with`, a failure leaves nothing behind.
+    `parent` is the chain id of the layer below, "" for the lowest; `unpacked` tells what the files are, once all are
+    there.
     """
 
-    def __init__(self, roots: Roots, chain_id: str, diff_id: str, parent: str = "") -> None:
-        """`parent` is the chain id of the layer below, "" for the lowest."""
+    def __init__(self, roots: Roots, chain_id: str, diff_id: str, parent: str) -> None:
         self.chain_id = chain_id
         self.diff_id = diff_id
         self.parent = parent
@@ -112,33 +111,53 @@ class LayerUnpack:
         try:
             os.mkdir(f"{self.stage}/diff", 0o755)
             os.chmod(f"{self.stage}/diff", 0o755)
-            self._unpacker = Unpacker(f"{self.stage}/diff", rootless=roots.rootless)
         except BaseException:
-            self._remove()
+            self.abort()
             raise
 
-    def write(self, chunk: bytes) -> None:
-        """Takes the next compressed bytes. Raises ImageError, HostError."""
-        self._unpacker.write(chunk)
-
-    def finish(self) -> None:
-        """The archive is complete: checks its diff id. Raises DigestError, ImageError, HostError."""
-        self.unpacked, _ = self._unpacker.finish(self.diff_id)
-
     def abort(self) -> None:
-        """Throws away what was unpacked; after `publish` there is nothing to throw."""
-        self._unpacker.abort()
-        self._remove()
-
-    def _remove(self) -> None:
+        """Throws the files away; after `publish` there is nothing to throw."""
         remove_tree(os.path.dirname(self.stage), os.path.basename(self.stage))
 
-    def __enter__(self) -> LayerUnpack:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *exception: object) -> None:
         if kind is not None:
             self.abort()
+
+
+class LayerUnpack(LayerTree):
+    """One layer on its way in: compressed bytes by `write`, then `finish`, then `publish` with the others of its image.
+
+    Layers of an image may be unpacked side by side, in any order; each has a staging of its own, so two processes that
+    unpack the same layer do not meet before `publish`.
+    """
+
+    def __init__(self, roots: Roots, chain_id: str, diff_id: str, parent: str = "") -> None:
+        super().__init__(roots, chain_id, diff_id, parent)
+        self._unpacker: Unpacker | None = None
+        try:
+            self._unpacker = Unpacker(f"{self.stage}/diff", rootless=roots.rootless)
+        except BaseException:
+            self.abort()
+            raise
+
+    def write(self, chunk: bytes) -> None:
+        """Takes the next compressed bytes. Raises ImageError, HostError."""
+        assert self._unpacker
+        self._unpacker.write(chunk)
+
+    def finish(self) -> None:
+        """The archive is complete: checks its diff id. Raises DigestError, ImageError, HostError."""
+        assert self._unpacker
+        self.unpacked, _ = self._unpacker.finish(self.diff_id)
+
+    def abort(self) -> None:
+        """Ends the unpacking, and throws away what was unpacked."""
+        if self._unpacker:
+            self._unpacker.abort()
+        super().abort()
 
 
 def receive(ingest: Ingest, layer: LayerUnpack) -> None:
@@ -157,7 +176,7 @@ def unpack_blob(layer: LayerUnpack, path: str) -> None:
         os.close(fd)
 
 
-def publish(roots: Roots, layers: Sequence[LayerUnpack]) -> None:
+def publish(roots: Roots, layers: Sequence[LayerTree]) -> None:
     """Makes finished layers of one image visible, bottom first, durable: one sync for all that was written so far.
 
     The layers below the first of them are there already. One that another process published meanwhile is dropped here
@@ -171,8 +190,8 @@ def publish(roots: Roots, layers: Sequence[LayerUnpack]) -> None:
         raise
 
 
-def _publish(roots: Roots, layers: Sequence[LayerUnpack]) -> None:
-    staged: dict[str, LayerUnpack] = {}
+def _publish(roots: Roots, layers: Sequence[LayerTree]) -> None:
+    staged: dict[str, LayerTree] = {}
     parents: dict[str, str] = {}
     for layer in layers:
         assert layer.unpacked is not None, "publish before finish"
@@ -199,7 +218,7 @@ def _publish(roots: Roots, layers: Sequence[LayerUnpack]) -> None:
     sync_directory(directory)
 
 
-def _describe(roots: Roots, layer: LayerUnpack) -> None:
+def _describe(roots: Roots, layer: LayerTree) -> None:
     assert layer.unpacked is not None
     record: LayerRecord = {
         "version": 1,

@@ -14,6 +14,11 @@ from fcntl import ioctl
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
 from crate.storage.durable import write_all
 from crate.storage.trash import remove_tree_at
+from crate.storage.tree_walk import open_regular
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -26,6 +31,14 @@ _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 def copy_tree(source_fd: int, target_fd: int) -> None:
     """Copies what is in one directory into another, empty one, which also gets the attributes of the first."""
     _TreeCopy(source_fd, target_fd, overlay=False, link=False).run()
+
+
+def keep_layer(source_fd: int, target_fd: int, skip: Collection[str] = ()) -> None:
+    """Copies an upper directory of overlay, which may be in use, with its whiteouts and opaque directories.
+
+    `skip`: paths beneath it that are left out. What vanishes meanwhile is, too.
+    """
+    _TreeCopy(source_fd, target_fd, overlay=False, link=False, marks=True, skip=skip).run()
 
 
 def apply_layer(layer_fd: int, target_fd: int, *, link: bool) -> None:
@@ -97,7 +110,9 @@ def copy_node(source_dir_fd: int, name: str, target_dir_fd: int, target_name: st
     """Copies what is no directory. Sockets are left out, and devices where we may not make them."""
     kind = stat.S_IFMT(found.st_mode)
     if kind == stat.S_IFREG:
-        source_fd = openat2(source_dir_fd, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, _BENEATH)
+        source_fd = open_regular(source_dir_fd, name)
+        if source_fd < 0:
+            return
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             target_fd = os.open(target_name, flags, 0o600, dir_fd=target_dir_fd)
@@ -140,14 +155,33 @@ def is_opaque(directory_fd: int) -> bool:
     return False
 
 
+def _copy_opaque(source_fd: int, target_fd: int) -> None:
+    for name in _OPAQUE:
+        try:
+            os.setxattr(target_fd, name, os.getxattr(source_fd, name))
+        except OSError:
+            pass  # it has not this one
+
+
 class _TreeCopy:
     """One copy. Directories are visited by their paths, so that neither descriptors nor the stack limit the depth."""
 
-    def __init__(self, source_fd: int, target_fd: int, *, overlay: bool, link: bool) -> None:
+    def __init__(
+        self,
+        source_fd: int,
+        target_fd: int,
+        *,
+        overlay: bool,
+        link: bool,
+        marks: bool = False,
+        skip: Collection[str] = (),
+    ) -> None:
         self._source_fd = source_fd
         self._target_fd = target_fd
         self._overlay = overlay
         self._link = link
+        self._marks = marks
+        self._skip = frozenset(skip)
         self._links: dict[tuple[int, int], tuple[str, str]] = {}  # inode -> directory and name of its first copy
 
     def run(self) -> None:
@@ -155,16 +189,32 @@ class _TreeCopy:
         visited = []
         while pending:
             path = pending.pop()
+            try:
+                pending += self._copy_directory(path)
+            except FileNotFoundError:
+                if not path:
+                    raise
+                continue  # removed meanwhile
             visited.append(path)
-            pending += self._copy_directory(path)
         # Backwards: a directory's time changes with what is made in it.
         for path in reversed(visited):
-            source_fd, target_fd = self._open(self._source_fd, path), self._open(self._target_fd, path)
+            self._finish_directory(path)
+
+    def _finish_directory(self, path: str) -> None:
+        try:
+            source_fd = self._open(self._source_fd, path)
+        except FileNotFoundError:
+            return
+        try:
+            target_fd = self._open(self._target_fd, path)
             try:
                 copy_attributes(source_fd, target_fd)
+                if self._marks:
+                    _copy_opaque(source_fd, target_fd)
             finally:
-                os.close(source_fd)
                 os.close(target_fd)
+        finally:
+            os.close(source_fd)
 
     def _open(self, root_fd: int, path: str) -> int:
         return openat2(root_fd, path or ".", _DIRECTORY, _BENEATH)
@@ -179,7 +229,13 @@ class _TreeCopy:
                     remove_tree_at(target_fd, name)
             with os.scandir(source_fd) as entries:
                 for entry in entries:
-                    name, found = entry.name, entry.stat(follow_symlinks=False)
+                    name = entry.name
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    if self._skip and (f"{path}/{name}" if path else name) in self._skip:
+                        continue
                     if stat.S_ISDIR(found.st_mode):
                         self._make_directory(target_fd, name)
                         directories.append(f"{path}/{name}" if path else name)

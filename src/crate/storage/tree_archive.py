@@ -1,0 +1,127 @@
+"""Trees as tar streams, written as they are read; with the whiteouts of layers where the tree is one."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from crate.storage import tar_writer
+from crate.storage.tree_copy import is_opaque, is_whiteout
+from crate.storage.tree_walk import directories, open_regular, xattrs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CHUNK = 1 << 20
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"  # image-spec layer.md, "Whiteouts"
+_MADE_UP_MAX = 16 << 20  # of a file whose size the kernel does not tell (/proc)
+
+
+class TreeArchive:
+    """One archive: `write` takes its bytes. Add trees and files, then `finish`."""
+
+    def __init__(
+        self, write: Callable[[bytes | memoryview], object], *, mounts: bool = False, whiteouts: bool = False
+    ) -> None:
+        """`mounts`: as in crate.storage.tree_walk. `whiteouts`: overlay's marks become those of image layers."""
+        self._write = write
+        self._whiteouts = whiteouts
+        self._mounts = mounts
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._links: dict[tuple[int, int], bytes] = {}
+        self.entries = 0  # so far
+        self.file_bytes = 0  # of regular files so far
+
+    def add_tree(self, root_fd: int, path: str, name: str) -> None:
+        """The directory `path` beneath `root_fd` with all in it, as `name` and beneath it; "" has no entry itself."""
+        for here, fd, entries in directories(root_fd, path, mounts=self._mounts):
+            within = here[len(path) :].strip("/")
+            shown = "/".join(part for part in (name, within) if part)
+            if shown:
+                self._put(tar_writer.header(os.fsencode(shown), os.fstat(fd), xattrs=xattrs(fd)))
+                self.entries += 1
+                if self._whiteouts and is_opaque(fd):
+                    self._put(tar_writer.empty_file(os.fsencode(f"{shown}/{_OPAQUE}")))
+            for entry, found in entries:
+                if not stat.S_ISDIR(found.st_mode):
+                    self.add_file(fd, entry, found, f"{shown}/{entry}" if shown else entry)
+
+    def add_file(self, dir_fd: int, entry: str, found: os.stat_result, name: str) -> None:
+        """What is no directory, as `name`. Sockets are left out, and what is gone by now."""
+        raw = os.fsencode(name)
+        if stat.S_ISSOCK(found.st_mode):
+            return
+        if self._whiteouts and is_whiteout(found):
+            directory, slash, base = name.rpartition("/")
+            self._put(tar_writer.empty_file(os.fsencode(f"{directory}{slash}{_WHITEOUT}{base}")))
+            return
+        self.entries += 1
+        if found.st_nlink > 1:
+            key = (found.st_dev, found.st_ino)
+            first = self._links.get(key)
+            if first:
+                self._put(tar_writer.header(raw, found, target=first, is_link=True))
+                return
+            self._links[key] = raw
+        if stat.S_ISREG(found.st_mode):
+            fd = open_regular(dir_fd, entry)
+            if fd < 0:
+                self._links.pop((found.st_dev, found.st_ino), None)
+                return
+            try:
+                self.add_open(fd, raw)
+            finally:
+                os.close(fd)
+            return
+        target = b""
+        if stat.S_ISLNK(found.st_mode):
+            try:
+                target = os.fsencode(os.readlink(entry, dir_fd=dir_fd))
+            except OSError:
+                return
+        self._put(tar_writer.header(raw, found, target=target))
+
+    def add_open(self, fd: int, name: bytes) -> None:
+        """A regular file that is open. As many bytes as it has now: it may grow, or shrink, meanwhile."""
+        found = os.fstat(fd)
+        if not found.st_size and os.fstatvfs(fd).f_blocks == 0:
+            self._add_made_up(fd, name, found)
+            return
+        self._put(tar_writer.header(name, found, xattrs=xattrs(fd)))
+        left = found.st_size
+        self.file_bytes += left
+        while left:
+            piece = os.read(fd, min(_CHUNK, left)) or bytes(min(_CHUNK, left))
+            self._put(piece)
+            left -= len(piece)
+        self._put(tar_writer.padding(found.st_size))
+
+    def _add_made_up(self, fd: int, name: bytes, found: os.stat_result) -> None:
+        body = b""
+        while len(body) < _MADE_UP_MAX and (piece := os.read(fd, _CHUNK)):
+            body += piece
+        self._put(tar_writer.header(name, found, size=len(body)))
+        self._put(body + tar_writer.padding(len(body)))
+
+    def finish(self) -> None:
+        """Writes the end of the archive, and what was held back."""
+        self._put(tar_writer.END)
+        self._flush()
+
+    def _put(self, data: bytes) -> None:
+        """Small pieces together: a system call for each would cost more than copying them."""
+        if len(data) >= _CHUNK // 2:
+            self._flush()
+            self._write(data)
+            return
+        self._pending.append(data)
+        self._size += len(data)
+        if self._size >= _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._write(b"".join(self._pending))
+            self._pending, self._size = [], 0
