@@ -86,8 +86,15 @@ def test_templates(crate: Crate, zoo: dict[str, str]) -> None:
     assert [re.split(r" {2,}", line) for line in table] == [["NAMES", "STATUS"], ["fresh", "Created"]]
     assert crate.ok("ps", "--format", '{{.Label "tier"}}/{{.Labels}}').startswith("web/")
     assert crate.ok("ps", "--format", '{{upper .Names}} {{len .ID}} {{printf "%.3s" .Image}}') == "RUNNER 12 cra"
-    found = json.loads(crate.ok("ps", "--format", "json"))
-    assert found["Names"] == "runner" and found["State"] == "running" and found["Mounts"] == "data"
+    shown = [
+        re.split(r" {2,}", line) for line in crate.ok("ps", "-a", "--format", "table {{.Names}} {{.ID}}").splitlines()
+    ]
+    assert shown[0] == ["NAMES", "CONTAINER ID"] and ["failed", zoo["failed"][:12]] in shown
+    (found,) = json.loads(crate.ok("ps", "--format", "json"))
+    assert found["Names"] == ["runner"] and found["State"] == "running" and found["Mounts"] == ["/data"]
+    assert found["Id"] == zoo["runner"] and found["Command"] == ["sleep", "1000"] and found["Labels"]["tier"] == "web"
+    assert found["Created"] <= found["StartedAt"] and found["Pid"] > 1 and found["Exited"] is False
+    assert json.loads(crate.ok("ps", "-f", "name=nobody", "--format", "json")) == []
     assert json.loads(crate.ok("ps", "--format", "{{json .}}")).keys() >= {
         "ID",
         "Ports",

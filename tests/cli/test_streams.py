@@ -36,6 +36,15 @@ def test_input(crate: Crate) -> None:
     assert crate.ok(*RUN, "-i", "-a", "stdin", "-a", "stdout", IMAGE, "cat", input="in") == "in"
 
 
+def test_input_alone(crate: Crate) -> None:
+    """Nothing of the container is shown, so its id is: docker and podman."""
+    shown = crate.ok("run", "--network", "none", "-a", "stdin", IMAGE, "echo", "hello")
+    assert shown == crate.inspect("-l")["Id"]
+    assert crate.ok("wait", shown) == "0" and crate.ok("logs", shown) == "hello"
+    shown = crate.ok("run", "--network", "none", "-i", "-a", "stdin", IMAGE, "cat", input="typed")
+    assert crate.ok("logs", shown) == "typed"
+
+
 def test_bulk(crate: Crate) -> None:
     data = os.urandom(3_000_000)
     done = subprocess.run(

@@ -6,12 +6,12 @@ from crate.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     Fields = Sequence[tuple[str, str]]  # (name for templates, heading)
 
-_GAP = 3  # docker's; podman has 2
+_GAP, _NARROWEST = 2, 12  # podman's: between columns, and of a column with its gap
 
 
 class Row(dict):  # type: ignore[type-arg]
@@ -48,20 +48,26 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     for row in rows:
         for column, cell in enumerate(row[:-1]):
             if column == len(widths):
-                widths.append(0)
-            widths[column] = max(widths[column], len(cell))
+                widths.append(_NARROWEST)
+            widths[column] = max(widths[column], len(cell) + _GAP)
     lines = []
     for row in rows:
-        padded = [cell.ljust(widths[column] + _GAP) for column, cell in enumerate(row[:-1])]
+        padded = [cell.ljust(widths[column]) for column, cell in enumerate(row[:-1])]
         lines.append("".join([*padded, *row[-1:]]).rstrip(" ") + "\n")
     return "".join(lines)
 
 
 def listing(
-    rows: Sequence[Any], fields: Fields, options: Mapping[str, Any], quiet: str = "ID", further: Fields = ()
+    rows: Sequence[Any],
+    fields: Fields,
+    options: Mapping[str, Any],
+    quiet: str = "ID",
+    further: Fields = (),
+    objects: Callable[[], list[dict[str, Any]]] | None = None,
 ) -> str:
     """A list as the options want it: `fields` are the columns of the default table, `further` has headings for others.
 
+    `objects` makes what `--format json` prints, podman's objects in one array; `{{json .}}` is docker's, a row a line.
     Raises UsageError for a template that is wrong.
     """
     form = options.get("format")
@@ -71,6 +77,10 @@ def listing(
         cells = [[str(row[name]) for name, _ in fields] for row in rows]
         heading = [] if options.get("noheading") else [[title for _, title in fields]]
         return table([*heading, *cells])
+    if form == "json" and objects:
+        from crate.oci import json
+
+        return json.pretty(objects()) + "\n"
     if form in ("json", "{{json .}}", "{{ json . }}"):
         from crate.cli.template.values import json_text
 
@@ -79,8 +89,7 @@ def listing(
 
     text = form.replace("\\t", "\t").replace("\\n", "\n")
     if text.startswith("table"):
-        text = text[5:].strip(" ")
-        template = Template(text)
+        template = Template(_columns(text[5:].strip(" ")))
         titles = _headings(fields, further)
         lines = [] if options.get("noheading") else [template.execute(titles)]
         lines += [template.execute(row) for row in rows]
@@ -89,6 +98,13 @@ def listing(
         return Template(text).execute(list(rows))
     template = Template(text)
     return "".join(template.execute(row) + "\n" for row in rows)
+
+
+def _columns(text: str) -> str:
+    """A template of a table with tabs for the blanks between its actions: each begins a column, as in podman."""
+    pieces = text.split("{{")
+    inside = [(action, end, rest) for action, end, rest in (piece.partition("}}") for piece in pieces[1:])]
+    return pieces[0].replace(" ", "\t") + "".join("{{" + a + end + rest.replace(" ", "\t") for a, end, rest in inside)
 
 
 class _Headings(dict):  # type: ignore[type-arg]

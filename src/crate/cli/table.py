@@ -14,7 +14,11 @@ COMMANDS = {
     "create": "container.create",
     "start": "container.start",
     "stop": "container.stop",
+    "restart": "container.restart",
     "kill": "container.kill",
+    "pause": "container.pause",
+    "unpause": "container.unpause",
+    "rename": "container.rename",
     "rm": "container.rm",
     "exec": "container.exec",
     "logs": "container.logs",
@@ -37,7 +41,11 @@ COMMANDS = {
     "container create": "container.create",
     "container start": "container.start",
     "container stop": "container.stop",
+    "container restart": "container.restart",
     "container kill": "container.kill",
+    "container pause": "container.pause",
+    "container unpause": "container.unpause",
+    "container rename": "container.rename",
     "container rm": "container.rm",
     "container remove": "container.rm",
     "container exec": "container.exec",
@@ -95,7 +103,7 @@ OPTIONS = {
         "userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns hostname domainname "
         "network network_alias publish publish_all expose add_host no_hosts dns dns_option dns_search ip ip6 "
         "mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd health_interval "
-        "health_retries health_timeout health_start_period health_start_interval health_on_failure detach",
+        "health_retries health_timeout health_start_period health_start_interval health_on_failure detach rmi",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -231,7 +239,8 @@ OPTIONS = {
         "s health_start_period --health-start-period \n"
         "s health_start_interval --health-start-interval \n"
         "s health_on_failure --health-on-failure \n"
-        "b detach --detach -d \n",
+        "b detach --detach -d \n"
+        "b rmi --rmi \n",
     ),
     "container.create": (
         True,
@@ -410,6 +419,18 @@ OPTIONS = {
         "l cidfile --cidfile \n"
         "l filter --filter -f \n",
     ),
+    "container.restart": (
+        False,
+        "containers*",
+        "timeout signal all running latest cidfile filter",
+        "i timeout --timeout -t --time \n"
+        "s signal --signal -s \n"
+        "b all --all -a \n"
+        "b running --running \n"
+        "b latest --latest -l \n"
+        "l cidfile --cidfile \n"
+        "l filter --filter -f \n",
+    ),
     "container.kill": (
         False,
         "containers*",
@@ -418,6 +439,30 @@ OPTIONS = {
         "b all --all -a \n"
         "b latest --latest -l \n"
         "l cidfile --cidfile \n",
+    ),
+    "container.pause": (
+        False,
+        "containers*",
+        "all latest cidfile filter",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l cidfile --cidfile \n"
+        "l filter --filter -f \n",
+    ),
+    "container.unpause": (
+        False,
+        "containers*",
+        "all latest cidfile filter",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l cidfile --cidfile \n"
+        "l filter --filter -f \n",
+    ),
+    "container.rename": (
+        False,
+        "container name",
+        "",
+        "",
     ),
     "container.rm": (
         False,

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def run(engine: Engine, options: dict[str, Any], line: Callable[[str], None]) -> int:
-    """The exit status of the container's command; 0 for a detached one, whose id goes to `line`."""
+    """The exit status of the container's command; 0 for a detached one.
+
+    `line` gets the id of one of which nothing is shown: detached, or attached to its input alone, as docker has it.
+    """
     starter = fork_starter(engine)
     hotcore.load("create")
     from crate.engine.create import prepare
@@ -37,10 +40,12 @@ def run(engine: Engine, options: dict[str, Any], line: Callable[[str], None]) ->
 
         abandon(engine, container, error)
         raise
-    if detached:
+    silent = not (hello.get("stdout") or hello.get("stderr"))
+    if silent:
+        line(container.id)
+    if silent and not hello.get("stdin"):
         socket.close()
         os.close(pidfd)
-        line(container.id)
         return 0
     proxy = options.get("sig_proxy")
     keys = options.get("detach_keys")

@@ -19,13 +19,13 @@ def listing(rows: Any = ROWS, **options: Any) -> str:
 
 
 def test_table() -> None:
-    assert listing() == "CONTAINER ID   NAMES\n0123456789ab   web\nabc            a longer name\n"
-    assert listing([]) == "CONTAINER ID   NAMES\n"
+    assert listing() == "CONTAINER ID  NAMES\n0123456789ab  web\nabc           a longer name\n"
+    assert listing([]) == "CONTAINER ID  NAMES\n"
     assert listing(format="table") == listing()
 
 
 def test_noheading_and_quiet() -> None:
-    assert listing(noheading=True) == "0123456789ab   web\nabc            a longer name\n"
+    assert listing(noheading=True) == "0123456789ab  web\nabc           a longer name\n"
     assert listing([], noheading=True) == ""
     assert listing(quiet=True) == "0123456789ab\nabc\n"
     assert listing(quiet=True, format="{{.Names}}") == "web\na longer name\n"
@@ -40,8 +40,10 @@ def test_template() -> None:
 
 def test_table_of_a_template() -> None:
     shown = listing(format=r"table {{.Names}}\t{{.ID}}")
-    assert shown == "NAMES           CONTAINER ID\nweb             0123456789ab\na longer name   abc\n"
-    assert listing([], format="table {{.CreatedAt}} {{.Other}}") == "CREATED AT OTHER\n"
+    assert shown == "NAMES          CONTAINER ID\nweb            0123456789ab\na longer name  abc\n"
+    assert listing([], format="table {{.CreatedAt}} {{.Other}}") == "CREATED AT  OTHER\n"
+    blanks = 'table {{.ID}} {{printf "%s x" .Names}}'
+    assert listing(ROWS[:1], format=blanks, noheading=True) == "0123456789ab  web x\n"
     assert listing([], format='table {{.Label "com.example.some-thing"}}') == "SOME THING\n"
     assert listing(format="table {{.ID}}", noheading=True) == "0123456789ab\nabc\n"
 
@@ -50,6 +52,12 @@ def test_json_lines() -> None:
     assert listing(format="json") == '{"ID":"0123456789ab","Names":"web"}\n{"ID":"abc","Names":"a longer name"}\n'
     assert listing(format="{{json .}}") == listing(format="json")
     assert listing(format="{{json .Names}}") == '"web"\n"a longer name"\n'
+
+
+def test_json_array() -> None:
+    shown = formats.listing(ROWS, FIELDS, {"format": "json"}, objects=lambda: [{"Id": 1}])
+    assert shown == '[\n    {\n        "Id": 1\n    }\n]\n'
+    assert formats.listing([], FIELDS, {"format": "json"}, objects=list) == "[]\n"
 
 
 def test_wrong_template() -> None:

@@ -78,7 +78,13 @@ def text(engine: Engine, options: dict[str, Any]) -> str:
         columns = (*_COLUMNS, ("Size", "SIZE"))
     if options["pod"] and not options["ns"]:
         columns = (*columns, ("Pod", "POD ID"), ("PodName", "PODNAME"))
-    return formats.listing(rows, columns, options, further=_FURTHER)
+    return formats.listing(rows, columns, options, further=_FURTHER, objects=lambda: _objects(entries, rows))
+
+
+def _objects(entries: list[_Entry], rows: list[formats.Row]) -> list[dict[str, Any]]:
+    from crate.cli.container import listing_json
+
+    return [listing_json.described(entry.container, entry.state, row) for entry, row in zip(entries, rows, strict=True)]
 
 
 def choose(engine: Engine, options: dict[str, Any]) -> list[_Entry]:
@@ -140,10 +146,10 @@ def _command(entry: _Entry) -> str:
 
 
 def status(state: dict[str, Any], now_ns: int) -> str:
-    """`Up 3 seconds`, `Exited (0) 2 minutes ago`, `Created`."""
+    """`Up 3 seconds`, `Exited (0) 2 minutes ago`, `Created`, `Paused`."""
     name = state["status"]
-    if name in ("running", "paused"):
-        note = " (Paused)" if name == "paused" else f" ({state['health']})" if state.get("health") else ""
+    if name == "running":
+        note = f" ({state['health']})" if state.get("health") else ""
         return f"Up {human.span((now_ns - state['started_at']) / 1e9)}{note}"
     if name == "exited":
         return f"Exited ({state['exit_code']}) {human.ago(state['finished_at'], now_ns)}"

@@ -18,7 +18,25 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import run
 
     engine = crate.engine.open(options["globals"], pull, output.warn)
-    return run.run(engine, options, output.line)
+    if not options["rmi"]:
+        return run.run(engine, options, output.line)
+    if options["detach"]:
+        from crate.errors import UsageError
+
+        raise UsageError("conflicting options: cannot specify both --rmi and --detach", "remove the image with rmi")
+    status = run.run(engine, {**options, "rm": True}, output.line)
+    _remove_image(engine, options["image"])
+    return status
+
+
+def _remove_image(engine: Engine, name: str) -> None:
+    """After the container: the image too, unless another one needs it, which is said and is no failure."""
+    from crate.cli import output
+    from crate.cli.image.users import users
+    from crate.image import remove
+
+    for failure in remove.remove(engine.roots, [name], users(engine), ignore=True)[1]:
+        output.warn(f"the image stays: {failure}")
 
 
 def pull(engine: Engine, options: dict[str, Any]) -> None:
@@ -38,6 +56,7 @@ def declare(app: Typer) -> None:
         main,
         *run_options.rows(),
         flag("--detach", "-d", help="Run container in background and print container ID"),
+        flag("--rmi", help="Remove the image after the container (implies --rm), unless others use it"),
         stop_at_argument=True,
         help="Create and run a new container from an image",
         description="""

@@ -49,7 +49,29 @@ def text(engine: Engine, options: dict[str, Any]) -> str:
     )
     if options["history"]:
         columns = (*columns, ("History", "HISTORY"))
-    return formats.listing(rows, columns, options, further=_FURTHER)
+    shown = {entry["image"]["id"]: entry["image"] for entry in entries}
+    objects = lambda: [_object(image) for image in shown.values()]  # noqa: E731
+    return formats.listing(rows, columns, options, further=_FURTHER, objects=objects)
+
+
+def _object(image: Any) -> dict[str, Any]:
+    """An image in podman's JSON."""
+    return {
+        "Id": image["id"],
+        "ParentId": image["parent_id"],
+        "RepoTags": image["repo_tags"] or None,
+        "RepoDigests": image["repo_digests"],
+        "Size": image["size"],
+        "SharedSize": 0,
+        "VirtualSize": image["size"],
+        "Labels": image["labels"] or None,
+        "Containers": image["containers"],
+        "Names": image["names"],
+        "Digest": image["digest"],
+        "History": image["names"],
+        "Created": int(image["created_seconds"]),
+        "CreatedAt": human.rfc3339(int(image["created_seconds"] * 10**9)),
+    }
 
 
 def _id(image_id: str, options: dict[str, Any]) -> str:

@@ -33,7 +33,15 @@ def text(engine: Engine, options: dict[str, Any]) -> str:
     if options["quiet"] and not options["format"]:
         return "".join(f"{_id((step, options, now_ns))}\n" for step in steps)
     rows = [formats.Row((step, options, now_ns), _FIELDS, _JSON) for step in steps]
-    return formats.listing(rows, _COLUMNS, options, further=(("CreatedAt", "CREATED AT"),))
+    further = (("CreatedAt", "CREATED AT"),)
+    return formats.listing(rows, _COLUMNS, options, further=further, objects=lambda: [_object(step) for step in steps])
+
+
+def _object(step: Any) -> dict[str, Any]:
+    """A step in podman's JSON."""
+    found = {"id": step["id"], "created": step["created"], "CreatedBy": step["created_by"], "size": step["size"]}
+    found.update({key: step[key] for key in ("tags", "comment") if step[key]})
+    return found
 
 
 def _id(source: Any) -> str:
@@ -64,7 +72,7 @@ _FIELDS: dict[str, Any] = {
     "ID": _id,
     "CreatedSince": _since,
     "Created": _since,
-    "CreatedAt": lambda source: human.rfc3339(human.nanoseconds(source[0].get("created") or "")),
+    "CreatedAt": lambda source: human.stamp(human.nanoseconds(source[0].get("created") or "")),
     "CreatedBy": _created_by,
     "Size": _size,
     "Comment": lambda source: str(source[0].get("comment") or ""),

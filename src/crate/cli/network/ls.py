@@ -33,8 +33,17 @@ def main(options: dict[str, Any]) -> int:
         }
         for record in found
     ]
-    output.write(formats.listing(rows, _FIELDS, options, quiet="ID"))
+    output.write(formats.listing(rows, _FIELDS, options, objects=lambda: [_object(record) for record in found]))
     return 0
+
+
+def _object(record: dict[str, Any]) -> dict[str, Any]:
+    """A network in podman's JSON; those without a record (host, none) have what there is of it."""
+    keys = (
+        "name", "id", "driver", "network_interface", "created", "subnets", "ipv6_enabled", "internal", "dns_enabled",
+        "labels", "options", "ipam_options",
+    )  # fmt: skip
+    return {key: record[key] for key in keys if key in record}
 
 
 def declare(app: Typer) -> None:

@@ -30,7 +30,8 @@ def main(options: dict[str, Any]) -> int:
         }
         for record in found
     ]
-    output.write(formats.listing(rows, _FIELDS, options, quiet="Name"))
+    objects = lambda: [volumes.inspect(engine, record["name"]) for record in found]  # noqa: E731
+    output.write(formats.listing(rows, _FIELDS, options, quiet="Name", objects=objects))
     return 0
 
 

@@ -1,0 +1,62 @@
+"""`images`, `history`, `run --rmi`: what is shown of images, and when one goes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from program import Crate
+
+IMAGE = "crate.local/busybox"
+RUN = ("run", "--network", "none")
+
+pytestmark = [pytest.mark.requires("root", "overlay", "busybox"), pytest.mark.usefixtures("busybox")]
+
+
+def test_json_is_podmans(crate: Crate) -> None:
+    crate.ok("tag", IMAGE, "second:one")
+    (image,) = json.loads(crate.ok("images", "--format", "json"))
+    assert set(image["Names"]) == {f"{IMAGE}:latest", "localhost/second:one"}
+    assert image["Id"] == crate.ok("image", "inspect", "-f", "{{.Id}}", IMAGE)
+    assert isinstance(image["Size"], int) and re.fullmatch(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", image["CreatedAt"])
+    assert json.loads(crate.ok("images", "--format", "json", "nothing")) == []
+    lines = crate.ok("images", "--format", "{{json .}}").splitlines()
+    assert {json.loads(line)["Tag"] for line in lines} == {"latest", "one"}
+    steps = json.loads(crate.ok("history", "--format", "json", IMAGE))
+    assert steps[0]["id"] == image["Id"] and {"created", "CreatedBy", "size"} <= steps[0].keys()
+    assert crate.ok("volume", "create", "--label", "a=b", "data") == "data"
+    (volume,) = json.loads(crate.ok("volume", "ls", "--format", "json"))
+    assert volume["Name"] == "data" and volume["Labels"] == {"a": "b"}
+    assert "none" in [network["name"] for network in json.loads(crate.ok("network", "ls", "--format", "json"))]
+
+
+def test_columns_are_aligned(crate: Crate) -> None:
+    """Two blanks between columns that are ten wide at least, and each blank of a `table` begins one: as podman."""
+    crate.ok("tag", IMAGE, "a.b/c:d")
+    form = "table {{.Repository}} {{.Tag}} {{.ID}}"
+    heading, first, second = crate.ok("images", "--sort", "repository", "--format", form).splitlines()
+    short = crate.ok("images", "-q", IMAGE)
+    assert heading == "REPOSITORY           TAG         IMAGE ID"
+    assert (
+        first == f"a.b/c                d           {short}" and second == f"crate.local/busybox  latest      {short}"
+    )
+
+
+def test_times_are_the_same_in_history(crate: Crate) -> None:
+    form = "{{.CreatedSince}}--{{.CreatedAt}}"
+    assert crate.ok("history", "--format", form, IMAGE).splitlines()[0] == crate.ok("images", "--format", form, IMAGE)
+
+
+def test_run_takes_the_image_along(crate: Crate) -> None:
+    crate.ok(*RUN, "--name", "other", IMAGE, "true")
+    kept = crate(*RUN, "--rmi", IMAGE, "sh", "-c", "exit 3")
+    assert kept.status == 3 and "the image stays" in kept.err
+    assert crate.ok("ps", "-a", "--format", "{{.Names}}") == "other"
+    crate.ok("rm", "other")
+    assert crate.ok(*RUN, "--rmi", IMAGE, "echo", "last") == "last"
+    assert crate("image", "exists", IMAGE).status == 1
+    assert "--detach" in crate.fails(125, *RUN, "--rmi", "-d", IMAGE, "true")
