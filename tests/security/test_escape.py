@@ -132,6 +132,39 @@ def test_linked_kernel_file_systems_are_refused(crate: Crate, name: str, target:
     assert f"on /{name}" in crate.fails(125, *RUN, "--rootfs", str(root), "echo")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-v", "PLACE:/proc"),
+        ("--tmpfs", "/proc"),
+        ("-v", "PLACE:/proc/self/attr"),
+        ("-v", "PLACE:/proc/sys"),
+        ("--tmpfs", "/proc/1"),
+        ("-v", "PLACE/file:/proc/version"),
+        ("-v", "PLACE/file:/proc/sys/kernel/core_pattern"),
+        ("-v", "PLACE:/proc/../proc/sys"),
+        ("-v", "PLACE:/linked/kernel"),
+        ("-v", "PLACE:/relative"),
+        ("-v", "PLACE:/own/attr"),
+    ],
+)
+def test_nothing_is_mounted_over_proc(crate: Crate, words: tuple[str, str]) -> None:
+    root = make_root(crate.place)
+    (root / "linked").symlink_to("/proc/sys")
+    (root / "relative").symlink_to("bin/../../proc/tty")
+    (root / "own").symlink_to("/proc/self")
+    (crate.place / "file").touch()
+    option, value = words[0], words[1].replace("PLACE", str(crate.place))
+    assert "/proc" in crate.fails(125, *RUN, option, value, "--rootfs", str(root), "ls")
+
+
+def test_files_of_lxcfs_and_proc_itself_may_be_mounted(crate: Crate, busybox: str) -> None:
+    (crate.place / "file").write_text("forged\n")
+    assert crate.ok(*RUN, "-v", f"{crate.place}/file:/proc/uptime", busybox, "cat", "/proc/uptime") == "forged"
+    with open("/proc/1/comm") as file:
+        assert crate.ok(*RUN, "-v", "/proc:/proc", busybox, "cat", "/proc/1/comm") == file.read().rstrip()
+
+
 def test_linked_files_of_etc_stay_inside(crate: Crate) -> None:
     root = make_root(crate.place)
     victim = crate.place / "victim"

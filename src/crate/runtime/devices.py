@@ -7,7 +7,7 @@ import os
 import stat
 
 from crate.linux.fs import O_PATH
-from crate.runtime.mounts import attach, bind_clone
+from crate.runtime.mounts import attach, bind_clone, keep_off_proc
 from crate.runtime.paths import make_directory, make_file
 from crate.runtime.sync import SetupError
 
@@ -118,6 +118,7 @@ def _bind(root_fd: int, path: str) -> None:
         source = os.open(path, O_PATH | os.O_CLOEXEC)
         mount_fd = bind_clone(source, False)
         target = make_file(root_fd, path)
+        keep_off_proc(root_fd, target, mount_fd)
         attach(mount_fd, target)
         for fd in (source, mount_fd, target):
             os.close(fd)

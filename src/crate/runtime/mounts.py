@@ -12,7 +12,7 @@ import stat
 
 from crate.errors import HostError
 from crate.linux import mount as m
-from crate.linux.fs import O_PATH
+from crate.linux.fs import O_PATH, PROC_SUPER_MAGIC, fs_type
 from crate.ns.idmap import open_namespace
 from crate.runtime.paths import is_directory, make_directory, make_file, open_in_root
 from crate.runtime.sync import SetupError
@@ -56,6 +56,19 @@ _PROPAGATION = {
 _SUPERBLOCK_FLAGS = {"sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime", "silent", "loud"}
 _IGNORED = {"defaults", "bind", "rbind", "tmpcopyup", "idmap", "ridmap", "user", "nouser", "auto", "noauto"}
 _VIRTUAL = {"proc", "sysfs"}
+#: files of /proc that a mount may stand for: those of lxcfs, and what checkpoints and FIPS need (as in runc)
+_PROC_FILES = {
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/sys/crypto/fips_enabled",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/uptime",
+}
 
 
 class MountOptions:
@@ -233,6 +246,7 @@ def _attach_at(root_fd: int, mount_fd: int, target: str, fstype: str, options: M
             target_fd = _real_directory(root_fd, target)
         else:
             target_fd = make_directory(root_fd, target) if directory else make_file(root_fd, target)
+        keep_off_proc(root_fd, target_fd, mount_fd)
         if options.copy_up:
             _copy_up(target_fd, mount_fd)
         attach(mount_fd, target_fd)
@@ -248,12 +262,27 @@ def _attach_at(root_fd: int, mount_fd: int, target: str, fstype: str, options: M
         raise SetupError(f"cannot mount {fstype} on {target}", error) from None
 
 
+def keep_off_proc(root_fd: int, target_fd: int, mount_fd: int) -> None:
+    """Raises SetupError for a mount in /proc, where the kernel and programs look for the truth about processes.
+
+    `target_fd` is where it is to go, whatever symbolic links led there; on /proc itself only a procfs may lie.
+    """
+    place = _place(root_fd, target_fd)
+    if place.startswith("/proc/") and place not in _PROC_FILES:
+        raise SetupError(f'"{place}" cannot be mounted because it is inside /proc')
+    if place == "/proc" and fs_type(mount_fd) != PROC_SUPER_MAGIC:
+        raise SetupError('"/proc" cannot be mounted because it is not of type proc')
+
+
+def _place(root_fd: int, fd: int) -> str:
+    """The path that the kernel knows for a descriptor beneath the root, as seen from the root."""
+    return os.readlink(f"/proc/self/fd/{fd}")[len(os.readlink(f"/proc/self/fd/{root_fd}").rstrip("/")) :]
+
+
 def _real_directory(root_fd: int, target: str) -> int:
     """/proc and /sys only upon a real directory: a symbolic link there would fool the masks (CVE-2019-19921)."""
     fd = make_directory(root_fd, target)
-    seen = os.readlink(f"/proc/self/fd/{fd}")
-    root = os.readlink(f"/proc/self/fd/{root_fd}").rstrip("/")
-    if seen != root + target.rstrip("/"):
+    if _place(root_fd, fd) != target.rstrip("/"):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), target)
     return fd
 
