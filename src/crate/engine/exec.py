@@ -11,7 +11,7 @@ from crate.engine.attach import Relay, parse_detach_keys, warn_without_terminal,
 from crate.engine.offspring import drop_inherited, exit_code, failure, make_pipes, own_membership, refuse
 from crate.engine.streams import Client, Streams
 from crate.errors import StateError
-from crate.linux.process import fork_child, set_name
+from crate.linux.process import fork_child, pidfd_send_signal, set_name
 from crate.oci import json
 from crate.plan.environment import exec_environment
 from crate.plan.host import Host
@@ -32,6 +32,8 @@ _NO_HELLO = {"stdout": False, "stderr": False}
 def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
     """The exit status of the command; 0 for a detached one."""
     state = container.state(engine)
+    if state["status"] == "paused":
+        raise StateError(f"cannot exec in container {container.name}: it is paused", f"crate unpause {container.name}")
     if state["status"] != "running":
         raise StateError(
             f"cannot exec in container {container.name}: it is {state['status']}", f"crate start {container.name}"
@@ -43,7 +45,10 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
     keys = options.get("detach_keys")
     detach_keys = parse_detach_keys(keys if keys is not None else container.record["detach_keys"])
     spec = container.spec()
-    process = _process(spec, state["pid"], options)
+    try:
+        process = _process(spec, state["pid"], pidfd, options)
+    except ProcessLookupError:
+        raise StateError(f"cannot exec in container {container.name}: it has just ended") from None
     interactive = bool(options.get("interactive"))
     detached = bool(options.get("detach"))
     hello = _NO_HELLO if detached else {"stdout": True, "stderr": True, "stdin": interactive, "stdin_once": interactive}
@@ -139,8 +144,11 @@ def _serve(
     os._exit(0)
 
 
-def _process(spec: dict[str, Any], init_pid: int, options: dict[str, Any]) -> dict[str, Any]:
-    """The OCI `process` of the command: the container's own, changed by the options of exec."""
+def _process(spec: dict[str, Any], init_pid: int, init_pidfd: int, options: dict[str, Any]) -> dict[str, Any]:
+    """The OCI `process` of the command: the container's own, changed by the options of exec.
+
+    ProcessLookupError when the container has ended.
+    """
     base = spec["process"]
     process = dict(base)
     process["args"] = list(options["command"])
@@ -153,7 +161,11 @@ def _process(spec: dict[str, Any], init_pid: int, options: dict[str, Any]) -> di
     if options.get("workdir"):
         process["cwd"] = options["workdir"]
     if options.get("user"):
-        root_fd = os.open(f"/proc/{init_pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            root_fd = os.open(f"/proc/{init_pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            raise ProcessLookupError from None
+        pidfd_send_signal(init_pidfd, 0)  # it has its number still, so this root is the container's
         process["user"], home = lookup(root_fd, options["user"], [])
         os.close(root_fd)
         process["env"] = [entry for entry in process["env"] if not entry.startswith("HOME=")] + [f"HOME={home}"]
