@@ -80,11 +80,21 @@ COMMANDS = {
     "volume remove": "volume.rm",
     "volume inspect": "volume.inspect",
     "volume exists": "volume.exists",
+    "pod create": "pod.create",
+    "pod start": "pod.start",
+    "pod stop": "pod.stop",
+    "pod restart": "pod.restart",
+    "pod kill": "pod.kill",
+    "pod pause": "pod.pause",
+    "pod unpause": "pod.unpause",
+    "pod rm": "pod.rm",
+    "pod exists": "pod.exists",
+    "pod prune": "pod.prune",
     "system info": "system.info",
     "__complete": "system.complete",
 }
 
-GROUPS = ("container", "image", "network", "runtime", "volume", "system")
+GROUPS = ("container", "image", "network", "pod", "runtime", "volume", "system")
 
 OPTIONS = {
     "container.run": (
@@ -740,6 +750,147 @@ OPTIONS = {
         "volume",
         "",
         "",
+    ),
+    "pod.create": (
+        False,
+        "pod?",
+        "name exit_policy infra infra_command infra_image infra_name infra_conmon_pidfile pod_id_file replace "
+        "share share_parent label label_file restart memory memory_reservation memory_swap shm_size cpus "
+        "cpu_shares cpu_period cpu_quota cpuset_cpus cpuset_mems pids_limit cgroup_parent blkio_weight "
+        "blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops volume "
+        "volumes_from device security_opt sysctl userns uidmap gidmap subuidname subgidname pid uts hostname "
+        "network network_alias publish add_host no_hosts dns dns_option dns_search ip ip6 mac_address",
+        "s name --name -n \n"
+        "s exit_policy --exit-policy \n"
+        "b infra --infra \n"
+        "s infra_command --infra-command \n"
+        "s infra_image --infra-image \n"
+        "s infra_name --infra-name \n"
+        "s infra_conmon_pidfile --infra-conmon-pidfile \n"
+        "s pod_id_file --pod-id-file \n"
+        "b replace --replace \n"
+        "s share --share \n"
+        "b share_parent --share-parent \n"
+        "l label --label -l \n"
+        "l label_file --label-file \n"
+        "s restart --restart \n"
+        "s memory --memory -m \n"
+        "s memory_reservation --memory-reservation \n"
+        "s memory_swap --memory-swap \n"
+        "s shm_size --shm-size \n"
+        "s cpus --cpus \n"
+        "i cpu_shares --cpu-shares -c \n"
+        "i cpu_period --cpu-period \n"
+        "i cpu_quota --cpu-quota \n"
+        "s cpuset_cpus --cpuset-cpus --cpuset \n"
+        "s cpuset_mems --cpuset-mems \n"
+        "i pids_limit --pids-limit \n"
+        "s cgroup_parent --cgroup-parent \n"
+        "i blkio_weight --blkio-weight \n"
+        "l blkio_weight_device --blkio-weight-device \n"
+        "l device_read_bps --device-read-bps \n"
+        "l device_write_bps --device-write-bps \n"
+        "l device_read_iops --device-read-iops \n"
+        "l device_write_iops --device-write-iops \n"
+        "l volume --volume -v \n"
+        "l volumes_from --volumes-from \n"
+        "l device --device \n"
+        "l security_opt --security-opt \n"
+        "l sysctl --sysctl \n"
+        "s userns --userns \n"
+        "l uidmap --uidmap \n"
+        "l gidmap --gidmap \n"
+        "s subuidname --subuidname \n"
+        "s subgidname --subgidname \n"
+        "s pid --pid \n"
+        "s uts --uts \n"
+        "s hostname --hostname -h \n"
+        "l network --network --net \n"
+        "l network_alias --network-alias --net-alias \n"
+        "c publish --publish -p \n"
+        "l add_host --add-host \n"
+        "b no_hosts --no-hosts \n"
+        "c dns --dns \n"
+        "c dns_option --dns-option --dns-opt \n"
+        "c dns_search --dns-search \n"
+        "s ip --ip \n"
+        "s ip6 --ip6 \n"
+        "s mac_address --mac-address \n",
+    ),
+    "pod.start": (
+        False,
+        "pods*",
+        "all latest pod_id_file",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n",
+    ),
+    "pod.stop": (
+        False,
+        "pods*",
+        "all latest pod_id_file ignore timeout",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n"
+        "b ignore --ignore -i \n"
+        "i timeout --timeout -t --time \n",
+    ),
+    "pod.restart": (
+        False,
+        "pods*",
+        "all latest pod_id_file timeout",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n"
+        "i timeout --timeout -t --time \n",
+    ),
+    "pod.kill": (
+        False,
+        "pods*",
+        "all latest pod_id_file signal",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n"
+        "s signal --signal -s \n",
+    ),
+    "pod.pause": (
+        False,
+        "pods*",
+        "all latest pod_id_file",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n",
+    ),
+    "pod.unpause": (
+        False,
+        "pods*",
+        "all latest pod_id_file",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n",
+    ),
+    "pod.rm": (
+        False,
+        "pods*",
+        "all latest pod_id_file force ignore timeout",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "l pod_id_file --pod-id-file \n"
+        "b force --force -f \n"
+        "b ignore --ignore -i \n"
+        "i timeout --timeout -t --time \n",
+    ),
+    "pod.exists": (
+        False,
+        "pod",
+        "",
+        "",
+    ),
+    "pod.prune": (
+        False,
+        "",
+        "force",
+        "b force --force -f \n",
     ),
     "system.complete": (
         True,

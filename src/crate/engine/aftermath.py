@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from crate.engine.monitor import Monitor
 
+#: the mark, in the run directory, of a --rm container that is to be started again (restart.py)
+KEPT = "kept"
+
 
 def finish(monitor: Monitor) -> NoReturn:
     """Buries the container of a monitor whose loop has seen its end; the process ends with it."""
@@ -67,10 +70,14 @@ def roots_of(facts: dict[str, Any]) -> Roots:
 def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
     """Writes the exit record and gives back what others can observe as taken."""
     roots = roots_of(facts)
+    if facts.get("infra"):
+        from crate.engine.pod_end import end_with_sandbox
+
+        end_with_sandbox(roots, facts["id"])
     lease = facts["state"].get("lease")
     if lease:
         sandbox.release(roots, lease)
-    if facts["rm"]:
+    if facts["rm"] and not os.access(f"{facts['run_directory']}/{KEPT}", os.F_OK):
         containers.release(roots, facts["id"], facts["name"])
         if facts["volumes"]:
             from crate.storage.volumes import remove_each
@@ -88,6 +95,10 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
 def clean(facts: dict[str, Any]) -> None:
     """Removes what nobody can observe any more. A failure here leaves it to the next command that sweeps."""
     try:
+        if facts.get("pod") and not facts["infra"]:
+            from crate.engine.pod_end import end_with_last
+
+            end_with_last(roots_of(facts), facts["pod"])
         if facts["state"].get("cgroup"):
             cgroup.from_record(facts["state"]["cgroup"]).remove()
         if facts["state"].get("lease"):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from crate.engine.context import Engine
 
 EXIT = "exit.json"
+#: the mark, in the run directory, of a container that was paused: the kernel knows whether it still is
+PAUSED = "paused"
 #: the directory, in that of a container, with one file for each container that depends on it
 DEPENDENTS = "dependents"
 
@@ -52,6 +54,8 @@ class Container:
         for _ in range(3):
             live = _read(self.paths.state)
             if live and is_alive(live["monitor_pid"], live["monitor_start"], live["boot_id"]):
+                if os.access(f"{self.paths.run_directory}/{PAUSED}", os.F_OK) and _is_frozen(live):
+                    live["status"] = "paused"
                 return live
             if live:
                 from crate.engine.healing import heal
@@ -72,6 +76,12 @@ class Container:
             os.close(fd)
             raise ProcessLookupError(3, "the container has ended")
         return fd
+
+
+def _is_frozen(live: dict[str, Any]) -> bool:
+    from crate import cgroup
+
+    return cgroup.from_record(live["cgroup"]).is_frozen()
 
 
 def _read(path: str) -> dict[str, Any] | None:
@@ -109,6 +119,8 @@ def load(engine: Engine, container_id: str) -> Container | None:
 def find(engine: Engine, text: str) -> Container:
     """The container that a name, an id or the beginning of an id means. NotFoundError."""
     container = load(engine, store.find(engine.roots, text))
+    if container and container.name != text and not container.id.startswith(text):
+        container = None  # a name that it had: whoever renamed it was killed
     if container is None:
         raise NotFoundError(f'no container with name or ID "{text}" found: no such container')
     return container

@@ -41,8 +41,16 @@ def prepare(engine: Engine, options: dict[str, Any], launches: bool = False) -> 
 
     Raises UsageError, NotFoundError, NameInUseError, ImageError …; nothing is left behind then.
     """
+    if options.get("pod") or options.get("pod_id_file"):
+        from crate.engine import pod_members
+
+        return pod_members.prepare(engine, options, launches)
     if options.get("cidfile"):
-        return _with_cidfile(engine, options, launches)
+        from crate.engine.id_file import write_with
+
+        return write_with(
+            options["cidfile"], "container", lambda: _prepare(engine, options, launches), lambda made: made[0].id
+        )
     return _prepare(engine, options, launches)
 
 
@@ -109,6 +117,10 @@ def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | N
     """The image of the options with its name, pulled first where the pull policy says so; (None, "") with --rootfs."""
     if options.get("rootfs"):
         return None, ""
+    if options.get("infra") == "sandbox":
+        from crate.engine import sandbox_program
+
+        return sandbox_program.image(), ""
     from crate.image import local
 
     name, policy = options["image"], str(options.get("pull") or engine.settings.get("containers.pull"))
@@ -152,30 +164,10 @@ def _make_room(engine: Engine, name: str | None) -> None:
         raise UsageError("cannot replace container without --name being set")
     holder = store.holder(engine.roots, name)
     there = containers.load(engine, holder) if holder and store.exists(engine.roots, holder) else None
-    if there:
+    if there and there.name == name:
         from crate.engine.remove import remove
 
         remove(engine, there, force=True)
-
-
-def _with_cidfile(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[Container, int]:
-    """Makes the container, and the file with its id before it: without the one there is not the other."""
-    path = options["cidfile"]
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except FileExistsError:
-        raise UsageError(f"container ID file found: {path}", "remove it, or name another one") from None
-    except OSError as error:
-        raise UsageError(f"cannot write container ID file {path}: {error.strerror}") from None
-    try:
-        made = _prepare(engine, options, launches)
-        os.write(fd, made[0].id.encode())
-    except BaseException:
-        os.unlink(path)
-        raise
-    finally:
-        os.close(fd)
-    return made
 
 
 def abandon(engine: Engine, container: Container, error: BaseException) -> None:

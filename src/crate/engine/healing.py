@@ -34,9 +34,13 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
         same_boot = dead["boot_id"] == boot_id()
         oom_killed = False
         if same_boot:
+            group = cgroup.from_record(dead["cgroup"])
+            try:
+                group.thaw()  # v1 lets a frozen process die only when it is thawed
+            except CrateError:
+                pass
             kill_recorded(dead)
             try:
-                group = cgroup.from_record(dead["cgroup"])
                 oom_killed = group.oom_kills() > 0
                 group.kill()
             except (OSError, CrateError):
@@ -81,6 +85,8 @@ def facts_of(engine: Engine, container: Container, state: dict[str, Any]) -> dic
         "directory": container.paths.directory,
         "run_directory": container.paths.run_directory,
         "rm": container.record["remove"],
+        "pod": container.record["options"].get("pod_id"),
+        "infra": bool(container.record["options"].get("infra")),
         "volumes": container.record["anonymous_volumes"],
         "state": state,
         "log": None,

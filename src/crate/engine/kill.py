@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _signal import SIGKILL
 
 from crate.errors import StateError, UsageError
 from crate.linux.process import pidfd_send_signal
@@ -15,19 +16,27 @@ if TYPE_CHECKING:
 
 
 def kill(engine: Engine, container: Container, signal: str) -> None:
-    """Sends it (a name or a number). StateError when the container does not run."""
+    """Sends it (a name or a number). StateError when the container does not run.
+
+    A paused container goes on when the signal is one that is to end it; any other waits for `unpause`: as docker.
+    """
     number = signal_number(signal)
     try:
-        if container.state(engine)["status"] not in ("running", "paused"):
+        state = container.state(engine)
+        if state["status"] not in ("running", "paused"):
             raise ProcessLookupError
         pidfd = container.pidfd(engine)
         try:
             pidfd_send_signal(pidfd, number)
         finally:
             os.close(pidfd)
+        if state["status"] == "paused" and number in (SIGKILL, container.record["stop_signal"]):
+            from crate.engine.pause import thaw
+
+            thaw(container, state)
     except ProcessLookupError:
-        state = container.state(engine, fresh=True)["status"]
-        raise StateError(f"cannot kill container {container.name}: it is not running ({state})") from None
+        status = container.state(engine, fresh=True)["status"]
+        raise StateError(f"cannot kill container {container.name}: it is not running ({status})") from None
 
 
 def signal_number(text: str) -> int:

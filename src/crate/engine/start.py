@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 def start(engine: Engine, container: Container) -> None:
     """Starts it detached; one that runs already is left alone. StateError when its state does not allow it."""
-    if container.state(engine)["status"] in ("running", "paused"):
+    status = container.state(engine)["status"]
+    if status == "running":
         return
+    if status == "paused":
+        raise StateError(f"cannot start container {container.name}: it is paused", f"crate unpause {container.name}")
     try:
         socket, pidfd = begin(engine, container, {})
     except StateError:
@@ -87,6 +90,8 @@ def begin(
     `starter` is a monitor that waits already. After a failure a --rm container is gone, another one tells why.
     """
     starter = starter or fork_starter(engine)
+    if container.record["options"].get("pod_id"):
+        _enter_pod(engine, container, starter)
     try:
         lock = Lock(container.paths.directory)
         lock.acquire()
@@ -108,6 +113,19 @@ def begin(
             raise
     finally:
         lock.release()
+
+
+def _enter_pod(engine: Engine, container: Container, starter: Starter) -> None:
+    from crate.engine.pod_members import enter
+
+    try:
+        enter(engine, container)
+    except CrateError as error:
+        from crate.engine.create import abandon
+
+        starter.dismiss()
+        abandon(engine, container, error)
+        raise
 
 
 def stay(

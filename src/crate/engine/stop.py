@@ -31,7 +31,7 @@ def stop(
     try:
         if seconds:
             if asked_at is None:
-                kill(engine, container, signal or str(container.record["stop_signal"]))
+                _ask(engine, container, signal)
             elif seconds > 0:
                 seconds = max(0.0, seconds - (time.monotonic() - asked_at))
             if await_end(container, None if seconds < 0 else seconds):
@@ -49,10 +49,19 @@ def ask(engine: Engine, container: Container, timeout: int | None = None, signal
     if not _seconds(container, timeout) or container.state(engine)["status"] not in ("running", "paused"):
         return None
     try:
-        kill(engine, container, signal or str(container.record["stop_signal"]))
+        _ask(engine, container, signal)
     except StateError:
         return None
     return time.monotonic()
+
+
+def _ask(engine: Engine, container: Container, signal: str | None) -> None:
+    kill(engine, container, signal or str(container.record["stop_signal"]))
+    state = container.state(engine)
+    if signal and state["status"] == "paused":
+        from crate.engine.pause import thaw
+
+        thaw(container, state)
 
 
 def _seconds(container: Container, timeout: int | None) -> float:

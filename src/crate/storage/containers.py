@@ -296,7 +296,11 @@ def claim_name(roots: Roots, name: str, container_id: str) -> None:
             if _is_held(roots, name):
                 break
             heal_name(roots, name)
-    raise NameInUseError(
+    raise _taken(roots, name)
+
+
+def _taken(roots: Roots, name: str) -> NameInUseError:
+    return NameInUseError(
         f"the container name {name} is already in use by {holder(roots, name)[:12]}",
         f"crate rm {name}, or take another --name",
     )
@@ -309,11 +313,34 @@ def free_name(roots: Roots, name: str, container_id: str) -> None:
             os.unlink(f"{roots.graphroot}/names/{name}")
 
 
-def rename(roots: Roots, container_id: str, old: str, new: str) -> None:
-    """Gives the container another name. The record's own copy of the name is the engine's to write."""
+def rename(roots: Roots, where: ContainerPaths, record: dict[str, Any], new: str) -> None:
+    """Gives the container of this record another name, and the record too. Raises NameInUseError, UsageError.
+
+    The caller holds the container's lock. Killed on the way, it leaves two links to the container; the record tells
+    which of them is none of its names.
+    """
     check_name(new)
-    claim_name(roots, new, container_id)
-    free_name(roots, old, container_id)
+    old = record["name"]
+    with Lock(f"{roots.graphroot}/names"):
+        if _is_held(roots, new):
+            raise _taken(roots, new)
+        links = f"{roots.graphroot}/names"
+        try:
+            os.unlink(f"{links}/{new}")
+        except FileNotFoundError:
+            pass
+        try:
+            os.symlink(f"../containers/{where.id}", f"{links}/{new}")
+        except FileExistsError:  # a new container's, which takes no lock for it
+            raise _taken(roots, new) from None
+        record["name"] = new
+        try:
+            write_record(where, record, durable=where.files != where.run_directory)
+        except BaseException:
+            os.unlink(f"{links}/{new}")
+            raise
+        if holder(roots, old) == where.id:
+            os.unlink(f"{links}/{old}")
 
 
 def heal_name(roots: Roots, name: str) -> None:
@@ -329,4 +356,17 @@ def heal_name(roots: Roots, name: str) -> None:
 def _is_held(roots: Roots, name: str) -> bool:
     known = holder(roots, name)
     # Looked for again at the end: it may have moved from the staging to its place between the first two looks.
-    return bool(known) and (exists(roots, known) or staging.is_staged(roots, known) or exists(roots, known))
+    if not known:
+        return False
+    if not exists(roots, known) and staging.is_staged(roots, known):
+        return True
+    return exists(roots, known) and _has_name(roots, known, name)
+
+
+def _has_name(roots: Roots, container_id: str, name: str) -> bool:
+    """Whether the record says so too; a container whose record cannot be read keeps what names it has."""
+    try:
+        record = json.loads(read_file(paths(roots, container_id).record))
+    except (OSError, ValueError):
+        return True
+    return not isinstance(record, dict) or record.get("name", name) == name

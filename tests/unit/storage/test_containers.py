@@ -16,13 +16,16 @@ from crate.storage import containers
 from crate.storage.containers import ContainerPaths
 from crate.storage.roots import Roots
 
-FILES = {"config.json": "{}", "container.json": '{"name":"n"}'}
 SOURCE = str(Path(__file__).resolve().parents[3] / "src")
+
+
+def files(name: str) -> dict[str, str]:
+    return {"config.json": "{}", "container.json": f'{{"name":"{name}"}}'}
 
 
 def make(roots: Roots, name: str, container_id: str = "", *, ephemeral: bool = False) -> ContainerPaths:
     return containers.create(
-        roots, container_id or containers.new_id(), name, lambda _stage: FILES, ephemeral=ephemeral
+        roots, container_id or containers.new_id(), name, lambda _stage: files(name), ephemeral=ephemeral
     )
 
 
@@ -41,7 +44,7 @@ def test_made_and_found(roots: Roots) -> None:
         assert containers.find(roots, text) == where.id
     assert containers.paths(roots, where.id).record == where.record
     assert where.log.endswith(f"/{where.id}-json.log")
-    assert containers.read_record(roots, where.id) == {"name": "n"}
+    assert containers.read_record(roots, where.id) == {"name": "web"}
     containers.sync(where)
 
 
@@ -100,7 +103,7 @@ def test_a_name_that_is_about_to_be_used_is_taken(roots: Roots) -> None:
         with pytest.raises(NameInUseError):
             make(roots, "web")
         os.unlink(f"{roots.graphroot}/names/web")
-        return FILES
+        return files("web")
 
     containers.create(roots, "a" * 64, "web", complete)
     assert containers.find(roots, "web") == "a" * 64
@@ -113,7 +116,7 @@ def test_a_failure_leaves_nothing(roots: Roots) -> None:
     with pytest.raises(ValueError, match=r"^$"):
         containers.create(roots, containers.new_id(), "web", complete)
     with pytest.raises(StateError, match="layer 000000000000 of the image is missing"):
-        containers.create(roots, containers.new_id(), "web", lambda _stage: FILES, layers=["0" * 64])
+        containers.create(roots, containers.new_id(), "web", lambda _stage: files("web"), layers=["0" * 64])
     assert left(roots) == []
     assert os.listdir(f"{roots.graphroot}/names") == []
 
@@ -123,7 +126,7 @@ def test_the_upper_directory_looks_like_the_root_of_the_image(roots: Roots) -> N
     diff.mkdir(parents=True)
     diff.chmod(0o1751)
     os.utime(diff, (5, 6))
-    where = containers.create(roots, containers.new_id(), "web", lambda _stage: FILES, layers=["0" * 64])
+    where = containers.create(roots, containers.new_id(), "web", lambda _stage: files("web"), layers=["0" * 64])
     assert Path(where.upper).stat().st_mode & 0o7777 == 0o1751
     assert Path(where.upper).stat().st_mtime == 6
 
@@ -135,7 +138,7 @@ def test_an_image_that_is_removed_meanwhile(roots: Roots) -> None:
     def complete(_stage: str) -> dict[str, str]:
         diff.rmdir()
         diff.parent.rmdir()
-        return FILES
+        return files("web")
 
     with pytest.raises(StateError, match="the image was removed"):
         containers.create(roots, containers.new_id(), "web", complete, layers=["0" * 64])
@@ -164,12 +167,28 @@ def test_names_that_docker_refuses(roots: Roots, name: str) -> None:
 def test_renaming(roots: Roots) -> None:
     one = make(roots, "one")
     make(roots, "two")
+    record = {"name": "one"}
     with pytest.raises(NameInUseError):
-        containers.rename(roots, one.id, "one", "two")
-    containers.rename(roots, one.id, "one", "three")
+        containers.rename(roots, one, record, "two")
+    assert record == {"name": "one"} == containers.read_record(roots, one.id)
+    containers.rename(roots, one, record, "three")
     assert containers.find(roots, "three") == one.id
+    assert record == {"name": "three"} == containers.read_record(roots, one.id)
     with pytest.raises(NotFoundError):
         containers.find(roots, "one")
+
+
+@pytest.mark.parametrize("stale", ["before", "after"])
+def test_a_killed_renaming_blocks_no_name(roots: Roots, stale: str) -> None:
+    """It leaves a link to a container whose record says another name: the new one or the old one."""
+    one = make(roots, "one")
+    os.symlink(f"../containers/{one.id}", f"{roots.graphroot}/names/{stale}")
+    if stale == "after":
+        containers.heal_name(roots, stale)
+        assert os.listdir(f"{roots.graphroot}/names") == ["one"]
+    else:
+        other = make(roots, stale)
+        assert containers.find(roots, stale) == other.id and containers.find(roots, "one") == one.id
 
 
 def test_a_damaged_record_is_told(roots: Roots) -> None:
