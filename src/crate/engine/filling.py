@@ -121,12 +121,19 @@ def _volumes_from(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot
         )
 
 
+def _sandbox(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
+    from crate.engine import sandbox_program
+
+    sandbox_program.write(root_fd)
+
+
 _FILLERS = {
     "user": _user,
     "namespace": _namespace,
     "shm": _namespace,
     "file": _file,
     "volumes_from": _volumes_from,
+    "sandbox": _sandbox,
 }
 
 

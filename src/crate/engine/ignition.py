@@ -151,6 +151,8 @@ def _start(
         "directory": container.paths.directory,
         "run_directory": container.paths.run_directory,
         "rm": record["remove"],
+        "pod": record["options"].get("pod_id"),
+        "infra": bool(record["options"].get("infra")),
         "volumes": record["anonymous_volumes"],
         "log": _log(container, record),
         "state": state,

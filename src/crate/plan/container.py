@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from crate.oci.runtime_spec import Linux, Process, Spec
     from crate.plan.host import Host
-    from crate.plan.shapes import NetworkRequest, Options, Place, Plan
+    from crate.plan.shapes import NetworkRequest, Options, Place, Plan, Slot
     from crate.settings import Settings
 
 # What podman has behind the directory of --rootfs: changes go to an upper layer, the directory stays as it is.
@@ -94,6 +94,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     )
     has_home = any(entry.startswith("HOME=") for entry in environment)
     groups = list(options.get("group_add") or ())
+    sandbox: list[Slot] = [{"slot": "sandbox"}] if options.get("infra") == "sandbox" else []
     return {
         "spec": spec,
         "record": record,
@@ -105,6 +106,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
             {"slot": "user", "user": user, "groups": groups, "home": not has_home},
             *namespaces.slots,
             *mounts.slots,
+            *sandbox,
         ],
         "warnings": warnings,
     }

@@ -61,6 +61,8 @@ def make_network(
 def _hostname(options: Options, request: NetworkRequest, host: Host, container_id: str) -> str:
     """--hostname, else the host's where its UTS or network namespace is shared, else twelve digits of the id."""
     given = options.get("hostname")
+    if options.get("pod_hostname"):
+        return str(options["pod_hostname"])
     if given:
         if options.get("uts") == "host":
             raise UsageError("conflicting options: hostname and the UTS mode")

@@ -39,7 +39,7 @@ def make_record(
         "interactive": bool(options.get("interactive")),
         "attach": _attach(options),
         "detach_keys": _detach_keys(options, settings),
-        "labels": _labels(options, config, host),
+        "labels": make_labels(options, config, host),
         "log": _log(options, settings),
         "remove": bool(options.get("rm")),
         "restart": _restart(options, settings),
@@ -86,7 +86,8 @@ def _detach_keys(options: Options, settings: Settings) -> str:
     return str(given)
 
 
-def _labels(options: Options, config: Mapping[str, Any], host: Host) -> dict[str, str]:
+def make_labels(options: Options, config: Mapping[str, Any], host: Host) -> dict[str, str]:
+    """Those of the image, of --label-file and of --label. UsageError."""
     labels = dict(config.get("Labels") or {})
     entries: list[str] = []
     for path in options.get("label_file") or ():

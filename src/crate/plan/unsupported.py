@@ -20,7 +20,6 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "link_local_ip": (),
     "passwd_entry": (),
     "pidfile": (),
-    "pod": (),
     "preserve_fds": ("0",),
     "requires": (),
     "sdnotify": ("ignore", "container"),

@@ -16,6 +16,7 @@ _GRAPH_DIRECTORIES = (
     "names",
     "volumes",
     "networks",
+    "pods",
     "jobs",
     "cache",
     "stage",

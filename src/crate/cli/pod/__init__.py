@@ -1,0 +1,1 @@
+"""The commands of `crate pod`, one file each."""

@@ -1,0 +1,48 @@
+"""`crate pod prune`: removes the pods that have ended."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typer import Typer
+
+
+def _confirmed() -> bool:
+    from crate.cli import output
+
+    output.write("WARNING! This will remove all stopped/exited pods..\nAre you sure you want to continue? [y/N] ")
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def main(options: dict[str, Any]) -> int:
+    """0; prints the ids of the pods that were removed."""
+    import crate.engine
+    from crate.cli import output
+    from crate.engine import pod_verbs
+
+    engine = crate.engine.open(options["globals"])
+    if not options["force"] and not _confirmed():
+        return 0
+    for identifier in pod_verbs.prune(engine):
+        output.line(identifier)
+    return 0
+
+
+def declare(app: Typer) -> None:
+    from crate.cli.options import command, flag
+
+    command(
+        app,
+        "prune",
+        main,
+        flag("--force", "-f", help="Do not prompt for confirmation"),
+        help="Remove all pods whose containers have ended",
+        examples="""
+            crate pod prune -f
+        """,
+    )
