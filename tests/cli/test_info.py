@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,3 +69,17 @@ def test_wrong_settings(crate: Crate) -> None:
         assert named in crate.fails(125, "ps")
     crate.config.write_text(good)
     assert crate.ok("ps", "-q") == ""
+
+
+def test_levels_of_messages(crate: Crate) -> None:
+    """`--log-level` shows what is at or above it, on standard error."""
+    shown = {}
+    for level in ("trace", "debug", "info", "warn", "error"):
+        done = crate("--log-level", level, "images", "-q")
+        assert done.status == 0 and len(done.out.split()) == 1
+        shown[level] = set(re.findall(r'^time="[^"]+" level=(\w+) msg=".+"$', done.err, re.MULTILINE))
+    assert shown.pop("trace") == {"trace", "debug", "info"} and shown.pop("debug") == {"debug", "info"}
+    assert shown == {"info": {"info"}, "warn": set(), "error": set()}
+    assert " level=debug " in crate("-D", "version").err
+    ports = ("create", "--network", "host", "-p", "80:80", IMAGE)
+    assert crate(*ports).err and not crate("--log-level", "error", *ports).err

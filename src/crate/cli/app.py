@@ -88,8 +88,13 @@ def _dispatch(arguments: list[str]) -> int:
         if module in _HOT:
             hotcore.load(module)
         run = load(module)
-    if options["globals"]:
-        check_globals(options["globals"])
+    given = options["globals"]
+    if given:
+        check_globals(given)
+        if given.get("log_level") or given.get("debug"):
+            from crate.cli import diagnostics
+
+            return diagnostics.run(run, options, arguments)
     return run(options)
 
 
@@ -115,12 +120,6 @@ def check_globals(given: dict[str, Any]) -> None:
             raise UsageError(f"--{key} is not for crate: it has no daemon to connect to", f"leave --{key} away")
     if given.get("context") not in (None, "", "default"):
         raise UsageError(f"no context {given['context']!r}: crate has no daemon to connect to", "leave --context away")
-    level = given.get("log_level")
-    if level is not None and level.lower() not in (
-        "trace", "debug", "info", "warn", "warning", "error", "fatal", "panic",
-    ):  # fmt: skip
-        levels = "use debug, info, warn, error or fatal"
-        raise UsageError(f'log level "{level}" is not supported', levels, exit_status=1)
     if given.get("noout"):
         null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(null, 1)

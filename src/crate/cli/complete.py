@@ -24,7 +24,7 @@ _KINDS = {
     "attach": "stdin stdout stderr", "cgroup_manager": "cgroupfs", "cgroupns": "host private",
     "cgroups": "enabled disabled", "format": "json table", "image_volume": "anonymous tmpfs ignore",
     "ipc": "host none private shareable container:", "log_driver": "json-file none",
-    "log_level": "debug info warn error fatal", "pid": "host private container:", "pull": "always missing never newer",
+    "log_level": "trace debug info warn error", "pid": "host private container:", "pull": "always missing never newer",
     "restart": "no always on-failure unless-stopped", "security_opt": "no-new-privileges seccomp=",
     "signal": "HUP INT QUIT KILL USR1 USR2 TERM STOP CONT", "stop_signal": "HUP INT QUIT KILL USR1 USR2 TERM",
     "storage_driver": "overlay vfs", "systemd": "true false always", "type": "container image network volume",

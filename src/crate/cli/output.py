@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+#: whether `warn` writes; --log-level=error turns it off
+warnings = True
 _VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
 
 
@@ -23,8 +25,9 @@ def write(text: str | bytes, fd: int = 1) -> None:
 
 
 def warn(text: str) -> None:
-    """Writes one line on standard error."""
-    write(f"{one_line(text)}\n", 2)
+    """Writes one line on standard error, unless warnings are turned off."""
+    if warnings:
+        write(f"{one_line(text)}\n", 2)
 
 
 def one_line(text: str) -> str:

@@ -47,7 +47,9 @@ def test_message(line: str, message: str, tmp_path: object, capfd: pytest.Captur
 
 def test_unknown_log_level(capfd: pytest.CaptureFixture[str]) -> None:
     assert app.main(["--log-level=telepathic", "version"]) == 1
-    assert 'log level "telepathic" is not supported' in capfd.readouterr().err
+    assert capfd.readouterr().err.startswith('Log Level "telepathic" is not supported, choose from: trace, debug')
+    assert app.main(["--debug", "version", "--log-level=info"]) == 1
+    assert capfd.readouterr().err == "Setting --log-level and --debug is not allowed\n"
 
 
 def test_a_bug_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
