@@ -196,6 +196,18 @@ def _strange_digits(path: Path) -> None:
     path.write_text("nosuch:x:\N{SUPERSCRIPT TWO}:0:::\n")
 
 
+def test_nul_bytes_are_refused_by_name(crate: Crate) -> None:
+    root = make_root(crate.place)
+    (root / "etc/passwd").write_text("odd:x:5:5::/home/\0odd:/bin/sh\n")
+    (crate.place / "words").write_text("A=1\nB=\0\n")
+    command = ("--rootfs", str(root), "sh", "-c", "cat; :")
+    assert "home directory of user odd" in crate.fails(125, *RUN, "--user", "odd", *command)
+    assert "environment" in crate.fails(125, *RUN, "--env-file", str(crate.place / "words"), *command)
+    crate.ok("run", "-di", "--name", "there", "--network", "none", *command)
+    assert "environment" in crate.fails(125, "exec", "--env-file", str(crate.place / "words"), "there", "ls")
+    assert "home directory of user odd" in crate.fails(125, "exec", "--user", "odd", "there", "ls")
+
+
 @pytest.mark.parametrize("make", [_fifo, _device, _huge, _link_to_host, _strange_digits])
 def test_hostile_passwd(crate: Crate, make: object) -> None:
     root = make_root(crate.place)

@@ -17,6 +17,7 @@ from crate.linux.process import fork_child, pidfd_send_signal
 from crate.net.route_messages import link_up
 from crate.oci import json
 from crate.oci.runtime_spec import check_supported
+from crate.plan.refusal import refuse_nul
 from crate.runtime import create as runtime
 from crate.runtime import hooks
 from crate.runtime.devices import with_default_rules
@@ -64,6 +65,7 @@ def load(bundle: str) -> dict[str, Any]:
     if not isinstance(spec, dict):
         raise UsageError(f"cannot read {path}: not a JSON object")
     check_supported(spec)
+    refuse_nul(spec)
     return spec
 
 

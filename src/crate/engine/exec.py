@@ -15,6 +15,7 @@ from crate.linux.process import fork_child, pidfd_send_signal, set_name
 from crate.oci import json
 from crate.plan.environment import exec_environment
 from crate.plan.host import Host
+from crate.plan.refusal import refuse_nul
 from crate.runtime import exec as runtime
 from crate.runtime.user import lookup
 
@@ -160,6 +161,7 @@ def _process(spec: dict[str, Any], init_pid: int, init_pidfd: int, options: dict
     process["env"] = exec_environment(base.get("env") or [], options, Host())
     if options.get("workdir"):
         process["cwd"] = options["workdir"]
+    refuse_nul({"process": process})
     if options.get("user"):
         try:
             root_fd = os.open(f"/proc/{init_pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -11,6 +11,7 @@ from crate.plan.namespaces import Namespaces
 from crate.plan.network import make_files, make_network
 from crate.plan.process import make_command, make_directory, make_limits, make_user, oom_score
 from crate.plan.record import make_record
+from crate.plan.refusal import refuse_nul
 from crate.plan.resources import make_resources
 from crate.plan.security import Security
 from crate.plan.unsupported import check_options
@@ -77,6 +78,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
         spec["hostname"] = request["hostname"]
         if options.get("domainname"):
             spec["domainname"] = options["domainname"]
+    refuse_nul(spec)
     if options.get("annotation"):
         spec["annotations"] = _annotations(options["annotation"])
     record = make_record(options, image, host, settings, container_id)

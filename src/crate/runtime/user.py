@@ -36,6 +36,8 @@ def lookup(root_fd: int, text: str, groups: list[str]) -> tuple[dict[str, Any], 
         uid, gid, name, home = 0, 0, "root", "/root"
     else:
         raise UsageError(f"unable to find user {user_text}: no matching entries in passwd file")
+    if "\0" in home:
+        raise UsageError(f"cannot use the home directory of user {text or 'root'}: a NUL byte in it")
     extra: list[int] = []
     if group_text:
         gid = _group(group_lines, group_text)

@@ -226,3 +226,17 @@ def test_image_with_a_wrong_volume() -> None:
     image = {**IMAGE, "config": {"config": {"Cmd": ["x"], "Volumes": {"/": {}}}}}
     with pytest.raises(UsageError, match="destination can't be '/'"):
         make(image)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"Cmd": ["a\0b"]}, "command: a NUL byte"),
+        ({"Cmd": ["a"], "Env": ["A=1", "B=\0"]}, "environment: a NUL byte"),
+        ({"Cmd": ["a"], "WorkingDir": "/a\0"}, "working directory: a NUL byte"),
+        ({"Cmd": ["a"], "Volumes": {"/a\0": {}}}, "mounts: a NUL byte"),
+    ],
+)
+def test_image_with_nul_bytes(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make({"id": "1", "layers": [], "config": {"config": config}})
