@@ -170,3 +170,16 @@ def test_several_are_asked_to_stop_at_once(crate: Crate) -> None:
     begin = time.monotonic()
     assert crate.ok("stop", "-t", "2", "one", "two", "three") == "one\ntwo\nthree"
     assert 2 <= time.monotonic() - begin < 5
+
+
+def test_timeout_ends_it(crate: Crate) -> None:
+    """podman's: killed, status -1, and 255 for the caller; before and after the monitor's hand-over."""
+    for name, seconds in (("short", "1"), ("long", "2")):
+        began = time.monotonic()
+        done = crate("run", "--name", name, *NONE, "--timeout", seconds, IMAGE, "sleep", "60")
+        assert done.status == 255 and time.monotonic() - began >= int(seconds)
+        found = crate.inspect(name)
+        assert (found["State"]["Status"], found["State"]["ExitCode"]) == ("exited", -1)
+        assert found["Config"]["Timeout"] == int(seconds) and crate.ok("wait", name) == "-1"
+    assert crate.ok("run", "--rm", *NONE, "--timeout", "60", IMAGE, "echo", "done") == "done"
+    assert "timeout" in crate.fails(125, "run", *NONE, "--timeout", "-1", IMAGE, "true")

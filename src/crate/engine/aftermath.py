@@ -46,7 +46,7 @@ def finish(monitor: Monitor) -> NoReturn:
         "version": 1,
         "status": "exited",
         "pid": 0,
-        "exit_code": exit_code(status),
+        "exit_code": -1 if facts.get("timed_out") else exit_code(status),
         "oom_killed": group.oom_kills() > 0,
         "started_at": state["started_at"],
         "finished_at": time.time_ns(),

@@ -157,6 +157,7 @@ def _start(
         "log": _log(container, record),
         "state": state,
         "membership": engine.membership,
+        "kill_at": _kill_at(record),
     }
     created.start()
     for fd in [*output, stdin_fd]:
@@ -169,6 +170,12 @@ def _start(
     except OSError:
         socket.close()  # the caller was killed: the container goes on without it
     return monitor.Monitor(facts, streams, listener, created.pidfd)
+
+
+def _kill_at(record: dict[str, Any]) -> float | None:
+    """The moment (CLOCK_MONOTONIC) at which `--timeout` ends the container."""
+    seconds = record.get("timeout")
+    return time.monotonic() + seconds if seconds else None
 
 
 def _without_mknod(spec: dict[str, Any]) -> dict[str, Any]:

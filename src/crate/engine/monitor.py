@@ -58,16 +58,32 @@ class Monitor:
             if proxy:
                 poll.register(proxy.fileno(), select.POLLIN)
             self.streams.interests(poll)
-            wait = None if self.lean else max(0, (handover_at - time.monotonic()) * 1000)
-            events = poll.poll(wait)
+            events = poll.poll(self._wait(handover_at))
             for fd, event in events:
                 if proxy and fd == proxy.fileno():
                     proxy.step()
                 else:
                     self._handle(fd, event)
+            if self.facts.get("kill_at") and time.monotonic() >= self.facts["kill_at"]:
+                self._end_its_time()
             if not self.lean and not self._ended and time.monotonic() >= handover_at:
                 self._hand_over()
                 proxy = self._open_proxy()  # the hand-over failed, and this process goes on
+
+    def _wait(self, handover_at: float) -> float | None:
+        """Milliseconds until something has to be done without an event; None: nothing has."""
+        moments = [] if self.lean else [handover_at]
+        if self.facts.get("kill_at"):
+            moments.append(self.facts["kill_at"])
+        return max(0.0, (min(moments) - time.monotonic()) * 1000) if moments else None
+
+    def _end_its_time(self) -> None:
+        """`--timeout` is over: kills the container; `timed_out` becomes the status that podman gives it, -1."""
+        self.facts["kill_at"], self.facts["timed_out"] = None, True
+        try:
+            _signal.pidfd_send_signal(self.pidfd, _signal.SIGKILL)
+        except ProcessLookupError:
+            self.facts["timed_out"] = False  # it was faster
 
     def _open_proxy(self) -> Proxy | None:
         """What carries connections to [::1] and other addresses that no firewall rule can."""

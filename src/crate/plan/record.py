@@ -45,6 +45,7 @@ def make_record(
         "restart": _restart(options, settings),
         "stop_signal": _stop_signal(options, config),
         "stop_timeout": _stop_timeout(options, settings),
+        "timeout": _timeout(options),
         "health": _health(options, config),
         "privileged": bool(options.get("privileged")),
         "options": {
@@ -167,6 +168,13 @@ def _stop_timeout(options: Options, settings: Settings) -> int:
     from crate.plan.quantities import integer
 
     return integer("stop-timeout", given)
+
+
+def _timeout(options: Options) -> int:
+    """The seconds after which the container is killed; 0: never."""
+    from crate.plan.quantities import integer
+
+    return integer("timeout", options.get("timeout") or 0, signed=False)
 
 
 def _health(options: Options, config: Mapping[str, Any]) -> dict[str, Any] | None:

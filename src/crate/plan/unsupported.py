@@ -29,7 +29,6 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "subgidname": (),
     "subuidname": (),
     "systemd": ("true", "false"),
-    "timeout": ("0",),
     "uidmap": (),
     "volume_driver": ("local",),
 }
