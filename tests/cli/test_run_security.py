@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from program import Crate
 
 IMAGE = "crate.local/busybox"
@@ -65,6 +68,19 @@ def test_seccomp_and_new_privileges(crate: Crate) -> None:
     assert "Operation not permitted" in crate(*RUN, IMAGE, "unshare", "-m", "true").err
     assert "no such file" in crate.fails(125, *RUN, "--security-opt", "seccomp=/no/such", IMAGE, "true").lower()
     assert "nonsense" in crate.fails(125, *RUN, "--security-opt", "nonsense=1", IMAGE, "true")
+
+
+@pytest.mark.requires("strace")
+def test_flags_of_a_seccomp_profile(crate: Crate, tmp_path: Path) -> None:
+    profile, trace = tmp_path / "profile.json", tmp_path / "trace"
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]}')
+    options = ("--network", "none", "--security-opt", f"seccomp={profile}", IMAGE)
+    crate.ok("run", "-d", "--name", "one", *options, "sleep", "60")
+    for command in (("run", "--rm", *options, "true"), ("exec", "one", "true")):
+        traced = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=seccomp", *crate.command(*command)]
+        subprocess.run(traced, check=True, capture_output=True, env=crate.environment, timeout=30)
+        loads = [line for line in trace.read_text().splitlines() if "SECCOMP_SET_MODE_FILTER" in line]
+        assert loads and all("SECCOMP_FILTER_FLAG_LOG" in line for line in loads), command
 
 
 def test_masked_and_read_only_paths(crate: Crate) -> None:

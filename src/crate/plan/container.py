@@ -46,7 +46,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     container_id = place["id"]
     request, warnings = make_network(options, config, host, settings, container_id)
     namespaces = Namespaces(options, request, settings)
-    security = Security(options, settings)
+    security = Security(options, host, settings)
     mounts = Mounts(options, config, host, settings, place, namespaces, security)
     capabilities = make_capabilities(options, host, settings)
     entrypoint, command = make_command(options, config)

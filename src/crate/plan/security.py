@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from crate.plan.shapes import Options
     from crate.settings import Settings
 
+# Those of docker 28. podman has /sys/fs/selinux and /sys/dev/block besides, which programs in images of docker look at.
 MASKED = (
     "/proc/acpi",
     "/proc/asound",
@@ -26,6 +27,7 @@ MASKED = (
     "/sys/firmware",
 )
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_CPUS = "/sys/devices/system/cpu"
 _UNCONFINED = "unconfined"
 _DEFAULT_PROFILES = ("", "builtin", "default")
 
@@ -35,11 +37,11 @@ class Security:
 
     __slots__ = ("masked", "no_new_privileges", "proc_options", "read_only", "seccomp")
 
-    def __init__(self, options: Options, settings: Settings) -> None:
+    def __init__(self, options: Options, host: Host, settings: Settings) -> None:
         privileged = bool(options.get("privileged"))
         self.no_new_privileges = False
         self.proc_options: list[str] = []
-        self.masked: list[str] = [] if privileged else list(MASKED)
+        self.masked: list[str] = [] if privileged else [*MASKED, *_thermal(host)]
         self.read_only: list[str] = [] if privileged else list(READ_ONLY)
         self.seccomp: str = _UNCONFINED if privileged else settings.get("containers.seccomp_profile")
         for option in options.get("security_opt") or ():
@@ -95,6 +97,14 @@ class Security:
             reason = getattr(error, "strerror", None) or "not utf-8"
             raise UsageError(f"opening seccomp profile ({self.seccomp}) failed: {reason}") from None
         return read_profile(text, self.seccomp, capabilities, host.machine, host.kernel)
+
+
+def _thermal(host: Host) -> list[str]:
+    """What tells how busy the host's processors are (moby's GHSA-6fw5-f8r9-fgfm; Intel has it)."""
+    if host.stat(f"{_CPUS}/cpu0/thermal_throttle") is None:
+        return []
+    cpus = [name for name in host.list_directory(_CPUS) if name[:3] == "cpu" and name[3:].isdigit()]
+    return [f"{_CPUS}/{name}/thermal_throttle" for name in cpus]
 
 
 def _invalid(option: str) -> UsageError:

@@ -9,7 +9,7 @@ from crate.errors import HostError, StateError
 from crate.linux import namespace, process
 from crate.linux.process import PR_SET_DUMPABLE, prctl
 from crate.runtime import identity, terminal
-from crate.runtime.seccomp import compiled
+from crate.runtime.seccomp import compiled, load_flags
 from crate.runtime.sync import Channel, SetupError, failure, pair
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def enter(
     `cgroup_v2` are directories of cgroups v2, the first that takes a process is joined.
     Raises CommandNotFound (127) and CommandError (126) as init told them.
     """
-    program = compiled(seccomp, seccomp_cache) if seccomp else None
+    program = (compiled(seccomp, seccomp_cache), load_flags(seccomp)) if seccomp else (None, 0)
     flags = _flags_to_join(init_pid)
     ours, theirs = pair()
 
@@ -117,7 +117,7 @@ def _enter(
     spec_process: dict[str, Any],
     stdio: tuple[int, int, int],
     cgroup_tasks: list[str],
-    program: bytes | None,
+    program: tuple[bytes | None, int],
     channel: Channel,
 ) -> NoReturn:
     """Process `crate:exec`: child of the caller, born in the container's pid namespace.
@@ -159,7 +159,7 @@ def _enter(
         is_there = identity.enter_directory_first(cwd)
         found = identity.find_program(spec_process)
         identity.reset_signals()
-        identity.become(spec_process, program, 0)
+        identity.become(spec_process, *program)
         if not is_there:
             identity.enter_directory(cwd)
         identity.execute(found, spec_process)

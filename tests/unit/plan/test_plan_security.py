@@ -11,7 +11,7 @@ from crate.errors import UsageError
 from crate.plan.seccomp_profile import default_profile, read_profile
 from crate.settings import Settings
 from crate.settings.defaults import CAPABILITIES
-from unit.plan.plan_cases import MemoryHost, make
+from unit.plan.plan_cases import DIRECTORY, MemoryHost, make
 
 if TYPE_CHECKING:
     from crate.oci.runtime_spec import LinuxSeccomp
@@ -156,6 +156,19 @@ def test_which_profile_is_taken() -> None:
 def test_hidden_paths(options: list[str], masked: set[str], read_only: set[str]) -> None:
     linux = make(security_opt=options)["spec"]["linux"]
     assert (set(linux["maskedPaths"]), set(linux["readonlyPaths"])) == (masked, read_only)
+
+
+def test_what_tells_of_the_hosts_processors_is_hidden() -> None:
+    host = MemoryHost()
+    here = "/sys/devices/system/cpu"
+    host.paths |= {f"{here}/cpu0/thermal_throttle": DIRECTORY}
+    host.paths |= {f"{here}/{name}": DIRECTORY for name in ("cpu0", "cpu1", "cpu10", "cpufreq")}
+    masked = set(make(host=host)["spec"]["linux"]["maskedPaths"])
+    assert {path for path in masked if path.startswith(here)} == {
+        f"{here}/{name}/thermal_throttle" for name in ("cpu0", "cpu1", "cpu10")
+    }
+    assert "/proc/interrupts" in masked
+    assert make(host=host, privileged=True)["spec"]["linux"]["maskedPaths"] == []
 
 
 @pytest.mark.parametrize(
