@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
+    from crate.engine.pods import Pod
 
     Test = Callable[[Any, str], bool]
 
@@ -156,6 +157,12 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
             raise UsageError(f"{value} invalid restart policy")
         return bool(container.record["restart"]["name"] == ("no" if value == "none" else value))
 
+    def pod(container: Container, value: str) -> bool:
+        identifier = str(container.record["options"].get("pod_id") or "")
+        return bool(identifier) and (
+            identifier.startswith(value) or any(p["id"] == identifier and p["name"] == value for p in _pods(engine))
+        )
+
     return {
         "id": by_id,
         "name": lambda c, value: matches(value.removeprefix("/"), c.name),
@@ -175,7 +182,7 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         "health": lambda c, value: (state(c).get("health") or "none") == value,
         "restart-policy": restart_policy,
         "is-task": lambda c, value: not boolean(value),
-        "pod": lambda c, value: False,
+        "pod": pod,
     }
 
 
@@ -185,12 +192,54 @@ def _reference(engine: Engine, listed: list[Container], text: str) -> Container:
     return engine_containers.find(engine, text)
 
 
+def _pods(engine: Engine) -> list[dict[str, Any]]:
+    from crate.storage import pods
+
+    return pods.listing(engine.roots)
+
+
 def _moment(text: str) -> int:
     import time
 
-    from crate.engine.moments import parse as parse_moment
+    from crate.oci.moment import parse as parse_moment
 
     return parse_moment(text, time.time_ns())
+
+
+# Pods.
+
+
+def pods(engine: Engine, given: Iterable[str], listed: list[Pod]) -> list[Pod]:
+    """Those of `listed` that match every filter."""
+
+    def number(value: str) -> int:
+        try:
+            return int(value)
+        except ValueError:
+            raise UsageError(f'invalid filter "ctr-number={value}"', "a number") from None
+
+    def by_network(pod: Pod, value: str) -> bool:
+        return any(value in (m.record["network"].get("network"), m.record["network"]["mode"]) for m in pod.members)
+
+    def by_state(pod: Pod, value: str) -> bool:
+        known = {"stopped": "exited"}.get(value, value)
+        return any(member.state(engine)["status"] == known for member in pod.members)
+
+    tests: dict[str, Test] = {
+        "id": lambda pod, value: pod.id.startswith(value) or matches(value, pod.id),
+        "name": lambda pod, value: matches(value, pod.name),
+        "label": lambda pod, value: has_label(pod.record["labels"], value),
+        "label!": lambda pod, value: not has_label(pod.record["labels"], value),
+        "status": lambda pod, value: pod.status(engine).lower() == value.lower(),
+        "until": lambda pod, value: pod.record["created"] <= _moment(value),
+        "network": by_network,
+        "ctr-ids": lambda pod, value: any(matches(value, member.id) for member in pod.members),
+        "ctr-names": lambda pod, value: any(matches(value, member.name) for member in pod.members),
+        "ctr-number": lambda pod, value: len(pod.members) == number(value),
+        "ctr-status": by_state,
+    }
+    filters = parse(given, tests)
+    return [pod for pod in listed if _holds(pod, filters, tests)]
 
 
 # Networks and volumes; those of images are `crate.image.filters`.
@@ -216,6 +265,7 @@ def volumes(engine: Engine, given: Iterable[str] | None, listed: list[dict[str, 
     if not given:
         return listed
     from crate.engine import containers as engine_containers
+    from crate.oci import moment
 
     used: set[str] = set()
     if any(text.startswith("dangling") for text in given):
@@ -229,7 +279,7 @@ def volumes(engine: Engine, given: Iterable[str] | None, listed: list[dict[str, 
         "scope": lambda record, value: value == "local",
         "opt": lambda record, value: has_label(record.get("options"), value),
         "dangling": lambda record, value: (record["name"] not in used) == boolean(value),
-        "until": lambda record, value: record.get("created", 0) <= _moment(value),
+        "until": lambda record, value: moment.created(record["created"]) <= _moment(value),
     }
     filters = parse(given, tests)
     return [record for record in listed if _holds(record, filters, tests)]

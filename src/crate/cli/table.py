@@ -19,8 +19,10 @@ COMMANDS = {
     "pause": "container.pause",
     "unpause": "container.unpause",
     "rename": "container.rename",
+    "update": "container.update",
     "rm": "container.rm",
     "exec": "container.exec",
+    "cp": "container.cp",
     "logs": "container.logs",
     "ps": "container.ps",
     "wait": "container.wait",
@@ -46,9 +48,11 @@ COMMANDS = {
     "container pause": "container.pause",
     "container unpause": "container.unpause",
     "container rename": "container.rename",
+    "container update": "container.update",
     "container rm": "container.rm",
     "container remove": "container.rm",
     "container exec": "container.exec",
+    "container cp": "container.cp",
     "container logs": "container.logs",
     "container ls": "container.ps",
     "container list": "container.ps",
@@ -90,6 +94,12 @@ COMMANDS = {
     "pod rm": "pod.rm",
     "pod exists": "pod.exists",
     "pod prune": "pod.prune",
+    "pod ps": "pod.ps",
+    "pod ls": "pod.ps",
+    "pod list": "pod.ps",
+    "pod inspect": "pod.inspect",
+    "pod logs": "pod.logs",
+    "pod clone": "pod.clone",
     "system info": "system.info",
     "__complete": "system.complete",
 }
@@ -100,20 +110,21 @@ OPTIONS = {
     "container.run": (
         True,
         "image command*",
-        "name cidfile pidfile rm replace label label_file annotation restart stop_timeout stop_signal timeout "
+        "name cidfile pidfile rm replace label label_file annotation stop_timeout stop_signal timeout "
         "requires pod runtime interactive tty attach detach_keys sig_proxy env env_file env_host env_merge "
         "unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path ulimit "
         "preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs tls_verify "
         "authfile image_volume disable_content_trust memory memory_reservation memory_swap memory_swappiness "
-        "kernel_memory shm_size cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus "
-        "cpuset_mems pids_limit oom_kill_disable oom_score_adj cgroup_parent cgroup_conf cgroups blkio_weight "
-        "blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops volume mount "
-        "tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device device_cgroup_rule "
-        "gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop security_opt sysctl "
-        "userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns hostname domainname "
-        "network network_alias publish publish_all expose add_host no_hosts dns dns_option dns_search ip ip6 "
-        "mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd health_interval "
-        "health_retries health_timeout health_start_period health_start_interval health_on_failure detach rmi",
+        "cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit "
+        "blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops "
+        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cgroup_parent cgroup_conf cgroups "
+        "volume mount tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device "
+        "device_cgroup_rule gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop "
+        "security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns "
+        "hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
+        "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
+        "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
+        "health_on_failure detach rmi",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -122,7 +133,6 @@ OPTIONS = {
         "l label --label -l \n"
         "l label_file --label-file \n"
         "l annotation --annotation \n"
-        "s restart --restart \n"
         "i stop_timeout --stop-timeout \n"
         "s stop_signal --stop-signal \n"
         "i timeout --timeout \n"
@@ -169,8 +179,6 @@ OPTIONS = {
         "s memory_reservation --memory-reservation \n"
         "s memory_swap --memory-swap \n"
         "i memory_swappiness --memory-swappiness \n"
-        "s kernel_memory --kernel-memory \n"
-        "s shm_size --shm-size \n"
         "s cpus --cpus \n"
         "i cpu_shares --cpu-shares -c \n"
         "i cpu_period --cpu-period \n"
@@ -180,17 +188,20 @@ OPTIONS = {
         "s cpuset_cpus --cpuset-cpus --cpuset \n"
         "s cpuset_mems --cpuset-mems \n"
         "i pids_limit --pids-limit \n"
-        "b oom_kill_disable --oom-kill-disable \n"
-        "i oom_score_adj --oom-score-adj \n"
-        "s cgroup_parent --cgroup-parent \n"
-        "l cgroup_conf --cgroup-conf \n"
-        "s cgroups --cgroups \n"
         "i blkio_weight --blkio-weight \n"
         "l blkio_weight_device --blkio-weight-device \n"
         "l device_read_bps --device-read-bps \n"
         "l device_write_bps --device-write-bps \n"
         "l device_read_iops --device-read-iops \n"
         "l device_write_iops --device-write-iops \n"
+        "s restart --restart \n"
+        "s kernel_memory --kernel-memory \n"
+        "s shm_size --shm-size \n"
+        "b oom_kill_disable --oom-kill-disable \n"
+        "i oom_score_adj --oom-score-adj \n"
+        "s cgroup_parent --cgroup-parent \n"
+        "l cgroup_conf --cgroup-conf \n"
+        "s cgroups --cgroups \n"
         "l volume --volume -v \n"
         "l mount --mount \n"
         "l tmpfs --tmpfs \n"
@@ -255,20 +266,21 @@ OPTIONS = {
     "container.create": (
         True,
         "image command*",
-        "name cidfile pidfile rm replace label label_file annotation restart stop_timeout stop_signal timeout "
+        "name cidfile pidfile rm replace label label_file annotation stop_timeout stop_signal timeout "
         "requires pod runtime interactive tty attach detach_keys sig_proxy env env_file env_host env_merge "
         "unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path ulimit "
         "preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs tls_verify "
         "authfile image_volume disable_content_trust memory memory_reservation memory_swap memory_swappiness "
-        "kernel_memory shm_size cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus "
-        "cpuset_mems pids_limit oom_kill_disable oom_score_adj cgroup_parent cgroup_conf cgroups blkio_weight "
-        "blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops volume mount "
-        "tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device device_cgroup_rule "
-        "gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop security_opt sysctl "
-        "userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns hostname domainname "
-        "network network_alias publish publish_all expose add_host no_hosts dns dns_option dns_search ip ip6 "
-        "mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd health_interval "
-        "health_retries health_timeout health_start_period health_start_interval health_on_failure",
+        "cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit "
+        "blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops "
+        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cgroup_parent cgroup_conf cgroups "
+        "volume mount tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device "
+        "device_cgroup_rule gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop "
+        "security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns "
+        "hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
+        "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
+        "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
+        "health_on_failure",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -277,7 +289,6 @@ OPTIONS = {
         "l label --label -l \n"
         "l label_file --label-file \n"
         "l annotation --annotation \n"
-        "s restart --restart \n"
         "i stop_timeout --stop-timeout \n"
         "s stop_signal --stop-signal \n"
         "i timeout --timeout \n"
@@ -324,8 +335,6 @@ OPTIONS = {
         "s memory_reservation --memory-reservation \n"
         "s memory_swap --memory-swap \n"
         "i memory_swappiness --memory-swappiness \n"
-        "s kernel_memory --kernel-memory \n"
-        "s shm_size --shm-size \n"
         "s cpus --cpus \n"
         "i cpu_shares --cpu-shares -c \n"
         "i cpu_period --cpu-period \n"
@@ -335,17 +344,20 @@ OPTIONS = {
         "s cpuset_cpus --cpuset-cpus --cpuset \n"
         "s cpuset_mems --cpuset-mems \n"
         "i pids_limit --pids-limit \n"
-        "b oom_kill_disable --oom-kill-disable \n"
-        "i oom_score_adj --oom-score-adj \n"
-        "s cgroup_parent --cgroup-parent \n"
-        "l cgroup_conf --cgroup-conf \n"
-        "s cgroups --cgroups \n"
         "i blkio_weight --blkio-weight \n"
         "l blkio_weight_device --blkio-weight-device \n"
         "l device_read_bps --device-read-bps \n"
         "l device_write_bps --device-write-bps \n"
         "l device_read_iops --device-read-iops \n"
         "l device_write_iops --device-write-iops \n"
+        "s restart --restart \n"
+        "s kernel_memory --kernel-memory \n"
+        "s shm_size --shm-size \n"
+        "b oom_kill_disable --oom-kill-disable \n"
+        "i oom_score_adj --oom-score-adj \n"
+        "s cgroup_parent --cgroup-parent \n"
+        "l cgroup_conf --cgroup-conf \n"
+        "s cgroups --cgroups \n"
         "l volume --volume -v \n"
         "l mount --mount \n"
         "l tmpfs --tmpfs \n"
@@ -474,6 +486,34 @@ OPTIONS = {
         "",
         "",
     ),
+    "container.update": (
+        False,
+        "containers*",
+        "memory memory_reservation memory_swap memory_swappiness cpus cpu_shares cpu_period cpu_quota "
+        "cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit blkio_weight blkio_weight_device "
+        "device_read_bps device_write_bps device_read_iops device_write_iops restart latest",
+        "s memory --memory -m \n"
+        "s memory_reservation --memory-reservation \n"
+        "s memory_swap --memory-swap \n"
+        "i memory_swappiness --memory-swappiness \n"
+        "s cpus --cpus \n"
+        "i cpu_shares --cpu-shares -c \n"
+        "i cpu_period --cpu-period \n"
+        "i cpu_quota --cpu-quota \n"
+        "i cpu_rt_period --cpu-rt-period \n"
+        "i cpu_rt_runtime --cpu-rt-runtime \n"
+        "s cpuset_cpus --cpuset-cpus --cpuset \n"
+        "s cpuset_mems --cpuset-mems \n"
+        "i pids_limit --pids-limit \n"
+        "i blkio_weight --blkio-weight \n"
+        "l blkio_weight_device --blkio-weight-device \n"
+        "l device_read_bps --device-read-bps \n"
+        "l device_write_bps --device-write-bps \n"
+        "l device_read_iops --device-read-iops \n"
+        "l device_write_iops --device-write-iops \n"
+        "s restart --restart \n"
+        "b latest --latest -l \n",
+    ),
     "container.rm": (
         False,
         "containers*",
@@ -505,17 +545,28 @@ OPTIONS = {
         "b latest --latest -l \n"
         "i preserve_fds --preserve-fds \n",
     ),
+    "container.cp": (
+        False,
+        "source target",
+        "archive follow_link overwrite quiet pause",
+        "b archive --archive -a \n"
+        "b follow_link --follow-link -L \n"
+        "b overwrite --overwrite \n"
+        "b quiet --quiet -q \n"
+        "b pause --pause \n",
+    ),
     "container.logs": (
         False,
         "containers*",
-        "follow tail timestamps since until details names latest",
-        "b follow --follow -f \n"
+        "tail details names follow timestamps since until color latest",
         "s tail --tail -n \n"
+        "b details --details \n"
+        "b names --names \n"
+        "b follow --follow -f \n"
         "b timestamps --timestamps -t \n"
         "s since --since \n"
         "s until --until \n"
-        "b details --details \n"
-        "b names --names \n"
+        "b color --color \n"
         "b latest --latest -l \n",
     ),
     "container.ps": (
@@ -754,30 +805,29 @@ OPTIONS = {
     "pod.create": (
         False,
         "pod?",
-        "name exit_policy infra infra_command infra_image infra_name infra_conmon_pidfile pod_id_file replace "
-        "share share_parent label label_file restart memory memory_reservation memory_swap shm_size cpus "
-        "cpu_shares cpu_period cpu_quota cpuset_cpus cpuset_mems pids_limit cgroup_parent blkio_weight "
-        "blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops volume "
-        "volumes_from device security_opt sysctl userns uidmap gidmap subuidname subgidname pid uts hostname "
-        "network network_alias publish add_host no_hosts dns dns_option dns_search ip ip6 mac_address",
+        "name exit_policy infra infra_image pod_id_file replace share share_parent infra_command infra_name "
+        "infra_conmon_pidfile label label_file memory memory_reservation memory_swap cpus cpu_shares "
+        "cpu_period cpu_quota cpuset_cpus cpuset_mems pids_limit blkio_weight blkio_weight_device "
+        "device_read_bps device_write_bps device_read_iops device_write_iops restart shm_size cgroup_parent "
+        "volume volumes_from device security_opt sysctl userns uidmap gidmap subuidname subgidname pid uts "
+        "hostname network network_alias publish add_host no_hosts dns dns_option dns_search ip ip6 "
+        "mac_address",
         "s name --name -n \n"
         "s exit_policy --exit-policy \n"
         "b infra --infra \n"
-        "s infra_command --infra-command \n"
         "s infra_image --infra-image \n"
-        "s infra_name --infra-name \n"
-        "s infra_conmon_pidfile --infra-conmon-pidfile \n"
         "s pod_id_file --pod-id-file \n"
         "b replace --replace \n"
         "s share --share \n"
         "b share_parent --share-parent \n"
+        "s infra_command --infra-command \n"
+        "s infra_name --infra-name \n"
+        "s infra_conmon_pidfile --infra-conmon-pidfile \n"
         "l label --label -l \n"
         "l label_file --label-file \n"
-        "s restart --restart \n"
         "s memory --memory -m \n"
         "s memory_reservation --memory-reservation \n"
         "s memory_swap --memory-swap \n"
-        "s shm_size --shm-size \n"
         "s cpus --cpus \n"
         "i cpu_shares --cpu-shares -c \n"
         "i cpu_period --cpu-period \n"
@@ -785,13 +835,15 @@ OPTIONS = {
         "s cpuset_cpus --cpuset-cpus --cpuset \n"
         "s cpuset_mems --cpuset-mems \n"
         "i pids_limit --pids-limit \n"
-        "s cgroup_parent --cgroup-parent \n"
         "i blkio_weight --blkio-weight \n"
         "l blkio_weight_device --blkio-weight-device \n"
         "l device_read_bps --device-read-bps \n"
         "l device_write_bps --device-write-bps \n"
         "l device_read_iops --device-read-iops \n"
         "l device_write_iops --device-write-iops \n"
+        "s restart --restart \n"
+        "s shm_size --shm-size \n"
+        "s cgroup_parent --cgroup-parent \n"
         "l volume --volume -v \n"
         "l volumes_from --volumes-from \n"
         "l device --device \n"
@@ -891,6 +943,104 @@ OPTIONS = {
         "",
         "force",
         "b force --force -f \n",
+    ),
+    "pod.ps": (
+        False,
+        "",
+        "ctr_ids ctr_names ctr_status filter format latest no_trunc noheading ns quiet sort",
+        "b ctr_ids --ctr-ids \n"
+        "b ctr_names --ctr-names \n"
+        "b ctr_status --ctr-status \n"
+        "l filter --filter -f \n"
+        "s format --format \n"
+        "b latest --latest -l \n"
+        "b no_trunc --no-trunc \n"
+        "b noheading --noheading \n"
+        "b ns --ns \n"
+        "b quiet --quiet -q \n"
+        "s sort --sort \n",
+    ),
+    "pod.inspect": (
+        False,
+        "pods*",
+        "format latest",
+        "s format --format -f \n"
+        "b latest --latest -l \n",
+    ),
+    "pod.logs": (
+        False,
+        "pod?",
+        "container tail names latest follow timestamps since until color",
+        "s container --container -c \n"
+        "s tail --tail \n"
+        "b names --names -n \n"
+        "b latest --latest -l \n"
+        "b follow --follow -f \n"
+        "b timestamps --timestamps -t \n"
+        "s since --since \n"
+        "s until --until \n"
+        "b color --color \n",
+    ),
+    "pod.clone": (
+        False,
+        "pod new_name?",
+        "name start destroy infra_command infra_name infra_conmon_pidfile label label_file memory "
+        "memory_reservation memory_swap cpus cpu_shares cpu_period cpu_quota cpuset_cpus cpuset_mems "
+        "pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops "
+        "device_write_iops restart shm_size cgroup_parent volume volumes_from device security_opt sysctl "
+        "userns uidmap gidmap subuidname subgidname pid uts hostname network network_alias publish add_host "
+        "no_hosts dns dns_option dns_search ip ip6 mac_address",
+        "s name --name -n \n"
+        "b start --start \n"
+        "b destroy --destroy \n"
+        "s infra_command --infra-command \n"
+        "s infra_name --infra-name \n"
+        "s infra_conmon_pidfile --infra-conmon-pidfile \n"
+        "l label --label -l \n"
+        "l label_file --label-file \n"
+        "s memory --memory -m \n"
+        "s memory_reservation --memory-reservation \n"
+        "s memory_swap --memory-swap \n"
+        "s cpus --cpus \n"
+        "i cpu_shares --cpu-shares -c \n"
+        "i cpu_period --cpu-period \n"
+        "i cpu_quota --cpu-quota \n"
+        "s cpuset_cpus --cpuset-cpus --cpuset \n"
+        "s cpuset_mems --cpuset-mems \n"
+        "i pids_limit --pids-limit \n"
+        "i blkio_weight --blkio-weight \n"
+        "l blkio_weight_device --blkio-weight-device \n"
+        "l device_read_bps --device-read-bps \n"
+        "l device_write_bps --device-write-bps \n"
+        "l device_read_iops --device-read-iops \n"
+        "l device_write_iops --device-write-iops \n"
+        "s restart --restart \n"
+        "s shm_size --shm-size \n"
+        "s cgroup_parent --cgroup-parent \n"
+        "l volume --volume -v \n"
+        "l volumes_from --volumes-from \n"
+        "l device --device \n"
+        "l security_opt --security-opt \n"
+        "l sysctl --sysctl \n"
+        "s userns --userns \n"
+        "l uidmap --uidmap \n"
+        "l gidmap --gidmap \n"
+        "s subuidname --subuidname \n"
+        "s subgidname --subgidname \n"
+        "s pid --pid \n"
+        "s uts --uts \n"
+        "s hostname --hostname -h \n"
+        "l network --network --net \n"
+        "l network_alias --network-alias --net-alias \n"
+        "c publish --publish -p \n"
+        "l add_host --add-host \n"
+        "b no_hosts --no-hosts \n"
+        "c dns --dns \n"
+        "c dns_option --dns-option --dns-opt \n"
+        "c dns_search --dns-search \n"
+        "s ip --ip \n"
+        "s ip6 --ip6 \n"
+        "s mac_address --mac-address \n",
     ),
     "system.complete": (
         True,

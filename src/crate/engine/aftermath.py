@@ -38,6 +38,10 @@ def finish(monitor: Monitor) -> NoReturn:
     facts, streams = monitor.facts, monitor.streams
     state = facts["state"]
     _, status = os.waitpid(state["pid"], 0)
+    if os.access(f"{facts['run_directory']}/cgroup.json", os.F_OK):
+        from crate.engine.regrouping import adopt
+
+        adopt(facts["run_directory"], state)
     group = cgroup.from_record(state["cgroup"])
     if group.pids():
         group.kill()  # in a pid namespace that it shares, the end of its first process ends no other

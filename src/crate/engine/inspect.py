@@ -69,7 +69,7 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
         "BoundingCaps": sorted(capabilities.get("bounding") or []),
         "ExecIDs": [],
         "GraphDriver": _graph_driver(engine, container, state["pid"]),
-        "Mounts": [_mount(mount) for mount in record["mounts"] if mount["type"] != "tmpfs"],
+        "Mounts": [mount_point(mount) for mount in record["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": sorted(
             {slot["container"] for slot in record["joins"].values()} | set(record.get("volumes_from", ()))
         ),
@@ -132,7 +132,8 @@ def _graph_driver(engine: Engine, container: Container, pid: int) -> dict[str, A
     return {"Name": "overlay", "Data": data}
 
 
-def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+def mount_point(mount: dict[str, Any]) -> dict[str, Any]:
+    """An entry of Mounts, of one of the record."""
     from crate.plan.mount_points import is_writable
     from crate.plan.volumes import PROPAGATIONS
 

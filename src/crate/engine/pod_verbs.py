@@ -110,7 +110,7 @@ def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int |
     if late.others:
         raise StateError(f"cannot remove pod {pod.name}: containers were added to it meanwhile", "try again")
     if late.sandbox:
-        remove_container(engine, late.sandbox, force=True)
+        remove_container(engine, late.sandbox, force=True, with_pod=True)
     pods.remove_cgroup(pod)
     store.release(engine.roots, pod.id)
     sweep(engine.roots, str(engine.settings.get("containers.cgroup_parent") or "/crate"))

@@ -127,7 +127,7 @@ def create(engine: Engine, options: dict[str, Any]) -> Pod:
         "cgroup": f"/{parent.strip('/')}/{identifier}".replace("//", "/"),
         "resources": _resources(engine, options),
         "sandbox": {},
-        "inherited": planning.inherited_options(options),
+        "options": planning.lasting_options(options),
         "create_command": options.get("create_command") or [],
     }
     if share:

@@ -40,12 +40,23 @@ def dependents(engine: Engine, container: Container) -> list[Container]:
 
 
 def remove(
-    engine: Engine, container: Container, *, force: bool = False, volumes: bool = False, timeout: int | None = None
+    engine: Engine,
+    container: Container,
+    *,
+    force: bool = False,
+    volumes: bool = False,
+    timeout: int | None = None,
+    with_pod: bool = False,
 ) -> None:
     """Removes it; with `force` a running one is killed first (after `timeout` seconds of asking).
 
+    `with_pod`: its pod is being removed; without that the sandbox of one is kept.
     StateError when it runs or others depend on it, in podman's words.
     """
+    if container.record["options"].get("infra") and not with_pod:
+        from crate.engine.pods import refuse_sandbox
+
+        refuse_sandbox(container, "removed")
     status = container.state(engine)["status"]
     if status in ("running", "paused") and not force:
         raise StateError(

@@ -28,6 +28,10 @@ _OF_SANDBOX = (*_NETWORK, "shm_size", "sysctl", "volume", "volumes_from", "uts",
 #: options of `run --pod new:NAME` that are the new pod's
 OF_NEW = (*_NETWORK, "hostname")
 _INHERITED = ("device", "security_opt", "restart")
+_ONCE = (
+    *("name", "pod_id_file", "replace", "globals", "create_command", "infra_name", "infra_conmon_pidfile"),
+    *("start", "destroy"),
+)
 _USERS = ("uidmap", "gidmap", "subuidname", "subgidname")
 _POLICIES = ("continue", "stop")
 
@@ -51,6 +55,8 @@ def parse_share(text: str | None) -> list[str]:
 
 def check_pod(options: Options) -> None:
     """UsageError for what a pod cannot have, or cannot have without a sandbox."""
+    if options.get("infra_conmon_pidfile"):
+        raise UsageError("--infra-conmon-pidfile is not supported: crate has no conmon")
     for name in _USERS:
         if options.get(name):
             raise UsageError(f"--{name} is not supported for a pod")
@@ -102,9 +108,9 @@ def sandbox_options(options: Options, pod: Mapping[str, Any]) -> Options:
     return made
 
 
-def inherited_options(options: Options) -> Options:
-    """What each container of the pod gets of the pod's options."""
-    return {name: options[name] for name in _INHERITED if options.get(name)}
+def lasting_options(options: Options) -> Options:
+    """What was asked for, without what names this one pod or what is done once: for its containers, and for a clone."""
+    return {name: value for name, value in options.items() if name not in _ONCE and value is not None and value != []}
 
 
 def member_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Options:
@@ -135,13 +141,32 @@ def member_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Op
         made["cgroup_parent"] = pod["cgroup"]
     if sandbox and (own.get("volume") or own.get("volumes_from")):
         made["volumes_from"] = [sandbox, *(options.get("volumes_from") or ())]
-    for name, value in pod["inherited"].items():
-        if name == "restart":
-            if not options.get("rm"):
-                made.setdefault("restart", None)
-                made["restart"] = made["restart"] or value
-        else:
-            made[name] = [*value, *(options.get(name) or ())]
+    inherited = {name: pod["options"][name] for name in _INHERITED if pod["options"].get(name)}
+    for name in ("device", "security_opt"):
+        if name in inherited:
+            made[name] = [*inherited[name], *(options.get(name) or ())]
+    if "restart" in inherited and not options.get("restart") and not options.get("rm"):
+        made["restart"] = inherited["restart"]
+    return made
+
+
+def unjoined_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Options:
+    """What `member_options` made of these: the options as they were given, to join another pod with."""
+    made = {name: value for name, value in options.items() if name not in ("pod_id", "pod_hostname", "cidfile")}
+    for kind, option in _OPTIONS.items():
+        shared = (f"container:{sandbox}", [f"container:{sandbox}"])
+        if kind in pod["share"] and (made.get(option) in shared or made.get(option) == pod["sandbox"].get(option)):
+            made.pop(option, None)
+    if made.get("cgroup_parent") == pod["cgroup"]:
+        del made["cgroup_parent"]
+    if made.get("volumes_from"):
+        made["volumes_from"] = [text for text in made["volumes_from"] if text != sandbox]
+    for name in ("device", "security_opt"):
+        inherited = pod["options"].get(name) or []
+        if inherited and made.get(name):
+            made[name] = made[name][len(inherited) :]
+    if made.get("restart") and made["restart"] == pod["options"].get("restart"):
+        del made["restart"]
     return made
 
 

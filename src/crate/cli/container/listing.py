@@ -244,6 +244,21 @@ def _namespace(kind: str) -> Any:
     return number
 
 
+def _pod(entry: _Entry) -> str:
+    identifier = str(entry.record["options"].get("pod_id") or "")
+    return identifier if entry.options["no_trunc"] else identifier[:12]
+
+
+def _pod_name(entry: _Entry) -> str:
+    identifier = entry.record["options"].get("pod_id")
+    if not identifier:
+        return ""
+    from crate.storage import pods
+
+    pod = pods.read(entry.engine.roots, identifier)
+    return str(pod["name"]) if pod else ""
+
+
 _FIELDS: dict[str, Any] = {
     "ID": _id,
     "Image": _image,
@@ -271,11 +286,11 @@ _FIELDS: dict[str, Any] = {
     "Size": _size,
     "Pid": lambda entry: entry.state["pid"],
     "PID": lambda entry: entry.state["pid"],
-    "Pod": lambda entry: "",
-    "PodName": lambda entry: "",
+    "Pod": _pod,
+    "PodName": _pod_name,
     "Platform": lambda entry: str(entry.record.get("platform") or ""),
     "Restarts": lambda entry: 0,
-    "IsInfra": lambda entry: False,
+    "IsInfra": lambda entry: bool(entry.record["options"].get("infra")),
     "CGROUPNS": _namespace("cgroup"),
     "IPC": _namespace("ipc"),
     "MNT": _namespace("mnt"),

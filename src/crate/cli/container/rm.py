@@ -21,6 +21,15 @@ def _status(error: CrateError) -> int:
     return error.exit_status
 
 
+def _remove_sandbox(engine: Engine, container: Container, options: dict[str, Any]) -> None:
+    """As podman: it goes with its pod, which `rm --all --force` takes along."""
+    from crate.engine import pod_verbs, pods
+
+    if not (options["all"] and options["force"]):
+        pods.refuse_sandbox(container, "removed")
+    pod_verbs.remove(engine, pods.of_container(engine, container), force=True, timeout=options["timeout"])
+
+
 def main(options: dict[str, Any]) -> int:
     """0, or the gravest of 1 (no such container), 2 (it runs) and 125."""
     from crate.cli import output, targets
@@ -34,6 +43,9 @@ def main(options: dict[str, Any]) -> int:
     force, volumes = bool(options["force"]), bool(options["volumes"])
 
     def act(engine: Engine, container: Container) -> None:
+        if container.record["options"].get("infra"):
+            _remove_sandbox(engine, container, options)
+            return
         for other in remove.dependents(engine, container) if options["depend"] else ():
             remove.remove(engine, other, force=force, volumes=volumes, timeout=options["timeout"])
             output.line(other.id)

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
+    from crate.cli.options import Row
+
 #: options of `run` that mean the same for the sandbox of a pod, or for the cgroup around its containers
 _OF_RUN = (
     *("add_host", "cgroup_parent", "cpu_period", "cpu_quota", "cpu_shares", "cpus", "cpuset_cpus", "cpuset_mems"),
@@ -32,16 +34,26 @@ def main(options: dict[str, Any]) -> int:
     if given and options["name"] and given != options["name"]:
         raise UsageError("cannot specify --name and a name of the pod")
     options["name"] = options["name"] or given
-    if options["infra_conmon_pidfile"]:
-        raise UsageError("--infra-conmon-pidfile is not supported: crate has no conmon")
     options["create_command"] = ["crate", *sys.argv[1:]]
     engine = crate.engine.open(options["globals"], warn=output.warn)
     output.line(pod_verbs.create(engine, options).id)
     return 0
 
 
-def declare(app: Typer) -> None:
+def shared_rows() -> list[Row]:
+    """The options that `pod clone` has too."""
     from crate.cli.container import run_options
+    from crate.cli.options import text
+
+    return [
+        text("--infra-command", help="Command of the sandbox, for --infra-image", metavar="command"),
+        text("--infra-name", help="Assign a name to the sandbox"),
+        text("--infra-conmon-pidfile", help="Refused: crate has no conmon", metavar="path", hidden=True),
+        *(row for row in run_options.rows() if row.name in _OF_RUN),
+    ]
+
+
+def declare(app: Typer) -> None:
     from crate.cli.options import argument, command, flag, text
 
     command(
@@ -52,15 +64,12 @@ def declare(app: Typer) -> None:
         text("--name", "-n", help="Assign a name to the pod"),
         text("--exit-policy", help='What happens when the last container exits (default "continue")', metavar="policy"),
         flag("--infra", help="Make a sandbox whose namespaces the containers share (default true)"),
-        text("--infra-command", help="Command of the sandbox, for --infra-image", metavar="command"),
         text("--infra-image", help="Image of the sandbox instead of crate's own program", metavar="image"),
-        text("--infra-name", help="Assign a name to the sandbox"),
-        text("--infra-conmon-pidfile", help="Refused: crate has no conmon", metavar="path", hidden=True),
         text("--pod-id-file", help="Write the pod ID to the file", metavar="path"),
         flag("--replace", help="If a pod with the same name exists, replace it"),
         text("--share", help='Namespaces to share: cgroup, ipc, net, pid, uts, none (default "ipc,net,uts")'),
         flag("--share-parent", help="Put the containers into the cgroup of the pod (default true)"),
-        *(row for row in run_options.rows() if row.name in _OF_RUN),
+        *shared_rows(),
         help="Create a pod",
         description="""
             The containers of a pod share the network, the IPC objects and the hostname of a sandbox, which the first

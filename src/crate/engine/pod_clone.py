@@ -1,0 +1,58 @@
+"""`pod clone`: a pod like another one, with a container like each of its containers."""
+
+from __future__ import annotations
+
+from crate.engine import pod_verbs, pods
+from crate.plan import pod as planning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+
+_SUFFIX = "-clone"
+#: what the spec has as it was in force: whatever it was made of is not looked at again
+_ENVIRONMENT = ("env_file", "env_host", "env_merge", "unsetenv", "unsetenv_all", "http_proxy")
+
+
+def clone(engine: Engine, pod: pods.Pod, options: dict[str, Any]) -> pods.Pod:
+    """The new pod. `options` are those of `pod create` that are to be others, `start` it, `destroy` the old one.
+
+    Nothing is left behind by a failure; the old pod is touched last.
+    """
+    changed = planning.lasting_options(options)
+    made = pods.create(
+        engine,
+        {
+            **pod.record["options"],
+            **changed,
+            "name": options.get("name") or f"{pod.name}{_SUFFIX}",
+            "infra_name": options.get("infra_name"),
+            "create_command": options.get("create_command"),
+        },
+    )
+    try:
+        for member in pod.others:
+            _clone_container(engine, pod, member, made)
+        if options.get("start"):
+            pod_verbs.start(engine, pods.find(engine, made.id))
+    except BaseException:
+        pod_verbs.remove(engine, pods.find(engine, made.id), force=True, timeout=0)
+        raise
+    if options.get("destroy"):
+        pod_verbs.remove(engine, pod, force=True)
+    return made
+
+
+def _clone_container(engine: Engine, pod: pods.Pod, member: Container, made: pods.Pod) -> None:
+    from crate.engine.create import create
+
+    own = planning.unjoined_options(member.record["options"], pod.record, pod.sandbox.id if pod.sandbox else "")
+    own = {name: value for name, value in own.items() if name not in _ENVIRONMENT}
+    own["name"] = f"{member.name}{_SUFFIX}"
+    environment = (member.spec().get("process") or {}).get("env") or []
+    own["env"] = [entry for entry in environment if not entry.startswith(("HOSTNAME=", "container="))]
+    sandbox = pods.ensure_sandbox(engine, made)
+    create(engine, planning.member_options(own, made.record, sandbox.id if sandbox else ""))
