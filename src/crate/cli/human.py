@@ -69,24 +69,3 @@ def rfc3339(moment_ns: int) -> str:
     seconds, fraction = divmod(moment_ns, 10**9)
     digits = f".{fraction:09d}".rstrip("0").rstrip(".")
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + digits + "Z"
-
-
-def nanoseconds(text: str) -> int:
-    """The moment of RFC 3339 text in UTC, as records of images have it; 0 for what is none."""
-    body, _, fraction = text.rstrip("Z").partition(".")
-    try:
-        year, month, day = (int(part) for part in body[:10].split("-"))
-        hour, minute, second = (int(part) for part in body[11:19].split(":"))
-        days = _days(year, month, day)
-    except ValueError:
-        return 0
-    seconds = days * 86400 + hour * 3600 + minute * 60 + second
-    return seconds * 10**9 + int((fraction if fraction.isdigit() else "0")[:9].ljust(9, "0"))
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01; `calendar` and `datetime` would cost milliseconds (proleptic Gregorian)."""
-    year -= month <= 2
-    era_year = year % 400
-    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    return year // 400 * 146097 + era_year * 365 + era_year // 4 - era_year // 100 + day_of_year - 719468

@@ -183,6 +183,6 @@ def time_text(text: str | None) -> str:
     if not text:
         return ""
     from crate.engine.log_file import timestamp
-    from crate.engine.moments import parse
+    from crate.oci.moment import parse
 
     return timestamp(parse(text, time.time_ns()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from crate.errors import NotFoundError, UsageError
-from crate.image import local, moment
+from crate.image import local
+from crate.oci import moment
 from crate.oci import reference as references
 
 TYPE_CHECKING = False
@@ -40,13 +41,13 @@ def _question(roots: Roots, text: str) -> Question:
 def _ask(roots: Roots, key: str, value: str) -> Question:
     if key in ("since", "after"):
         border = _created(roots, key, value)
-        return lambda image: image["created_seconds"] > border
+        return lambda image: image["created_ns"] > border
     if key == "before":
         border = _created(roots, key, value)
-        return lambda image: image["created_seconds"] < border
+        return lambda image: image["created_ns"] < border
     if key == "until":
-        border = moment.parse(value, time.time())
-        return lambda image: image["created_seconds"] < border
+        border = moment.parse(value, time.time_ns())
+        return lambda image: image["created_ns"] < border
     if key == "id":
         beginning = value.removeprefix("sha256:")
         return lambda image: image["id"].startswith(beginning)
@@ -78,9 +79,9 @@ def _boolean(key: str, value: str) -> bool:
     raise UsageError(f'invalid image filter "{key}={value}": it takes true or false')
 
 
-def _created(roots: Roots, key: str, value: str) -> float:
+def _created(roots: Roots, key: str, value: str) -> int:
     try:
-        return moment.created_seconds(local.get(roots, value)["created"])
+        return moment.created(local.get(roots, value)["created"])
     except NotFoundError as error:
         raise NotFoundError(f'cannot find the image of filter "{key}={value}": {error.message}', error.hint) from None
 

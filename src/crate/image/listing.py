@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from crate.errors import UsageError
-from crate.image import history, moment
+from crate.image import history
 from crate.image.filters import compile_filters
 from crate.image.inspect import repo_digests
+from crate.oci import moment
 from crate.oci import reference as references
 from crate.storage import image_record
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         repo_digests: list[str]
         labels: dict[str, str]
         created: str
-        created_seconds: float
+        created_ns: int
         size: int
         containers: int
         dangling: bool
@@ -67,7 +68,7 @@ def images(
     records = image_record.list_all(roots)
     listed = [_listed(roots, record, records, containers) for record in records]
     found = [image for image in listed if (show_all or asks_for_them or not image["intermediate"]) and passes(image)]
-    return sorted(found, key=lambda image: (-image["created_seconds"], image["id"]))
+    return sorted(found, key=lambda image: (-image["created_ns"], image["id"]))
 
 
 def rows(listed: Sequence[Listed], sort: str = "created") -> list[Row]:
@@ -81,7 +82,7 @@ def rows(listed: Sequence[Listed], sort: str = "created") -> list[Row]:
             tag = (parsed.tag or NONE) if parsed else NONE
             made.append({"repository": parsed.name if parsed else NONE, "tag": tag, "image": image})
     keys: dict[str, Callable[[Row], Any]] = {
-        "created": lambda row: -row["image"]["created_seconds"],
+        "created": lambda row: -row["image"]["created_ns"],
         "id": lambda row: row["image"]["id"],
         "repository": lambda row: (row["repository"], row["tag"]),
         "size": lambda row: -row["image"]["size"],
@@ -116,7 +117,7 @@ def _listed(
         "repo_digests": repo_digests(names, digests),
         "labels": dict((record["config"].get("config") or {}).get("Labels") or {}),
         "created": record["created"],
-        "created_seconds": moment.created_seconds(record["created"]),
+        "created_ns": moment.created(record["created"]),
         "size": record["size"],
         "containers": len(containers(record["id"])) if containers else 0,
         "dangling": not names and not children,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from crate.errors import NotFoundError, UsageError
-from crate.image import filters, history, listing, moment
+from crate.image import filters, history, listing
 from crate.image.inspect import inspect
 from crate.storage.roots import Roots
 from unit.image.store import add_image, open_store
@@ -165,17 +164,3 @@ def test_patterns_are_gos(pattern: str, yes: list[str], no: list[str]) -> None:
     compiled = re.compile(filters.go_pattern(pattern))
     assert all(compiled.fullmatch(text) for text in yes)
     assert not any(compiled.fullmatch(text) for text in no)
-
-
-def test_moments_are_durations_dates_and_seconds() -> None:
-    now = time.time()
-    assert moment.parse("1h30m", now) == now - 5400
-    assert moment.parse("1700000000", now) == 1_700_000_000
-    assert moment.parse("1700000000.5", now) == 1_700_000_000.5
-    assert moment.parse("2024-01-01T00:00:00Z", now) == 1_704_067_200
-    assert moment.parse("2024-01-01T02:00:00+02:00", now) == 1_704_067_200
-    assert moment.created_seconds("2024-01-01T00:00:00.123456789Z") == pytest.approx(1_704_067_200.123456)
-    assert moment.created_seconds("never") == 0
-    assert moment.parse_duration("5") is None
-    with pytest.raises(UsageError, match="invalid time"):
-        moment.parse("tomorrow", now)

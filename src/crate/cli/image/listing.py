@@ -69,8 +69,8 @@ def _object(image: Any) -> dict[str, Any]:
         "Names": image["names"],
         "Digest": image["digest"],
         "History": image["names"],
-        "Created": int(image["created_seconds"]),
-        "CreatedAt": human.rfc3339(int(image["created_seconds"] * 10**9)),
+        "Created": image["created_ns"] // 10**9,
+        "CreatedAt": human.rfc3339(image["created_ns"]),
     }
 
 
@@ -79,7 +79,7 @@ def _id(image_id: str, options: dict[str, Any]) -> str:
 
 
 def _age(source: Any) -> int:
-    return int(source[0]["image"]["created_seconds"] * 10**9)
+    return int(source[0]["image"]["created_ns"])
 
 
 _FIELDS: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from crate.cli import formats, human
+from crate.oci import moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _id(source: Any) -> str:
 
 
 def _since(source: Any) -> str:
-    created = human.nanoseconds(source[0].get("created") or "")
+    created = moment.created(source[0].get("created") or "")
     if not created:
         return "N/A"
     return human.rfc3339(created) if source[1]["human"] is False else human.ago(created, source[2])
@@ -72,7 +73,7 @@ _FIELDS: dict[str, Any] = {
     "ID": _id,
     "CreatedSince": _since,
     "Created": _since,
-    "CreatedAt": lambda source: human.stamp(human.nanoseconds(source[0].get("created") or "")),
+    "CreatedAt": lambda source: human.stamp(moment.created(source[0].get("created") or "")),
     "CreatedBy": _created_by,
     "Size": _size,
     "Comment": lambda source: str(source[0].get("comment") or ""),

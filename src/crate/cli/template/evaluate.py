@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from crate.cli.template.errors import TemplateError
 from crate.cli.template.functions import FUNCTIONS, STRINGS
-from crate.cli.template.parse import Node, Parser
+from crate.cli.template.node import Node
+from crate.cli.template.parse import Parser
 from crate.cli.template.values import NO_VALUE, GoMap, sorted_items, text_of, truth, type_name
 
 TYPE_CHECKING = False
