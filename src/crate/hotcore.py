@@ -38,6 +38,7 @@ class HotCore:
         self._above = os.path.dirname(package)
         self._directory = f"{package}/__pycache__"
         self._recorder: _Recorder | None = None
+        self._noted: list[_Recorder] = []
 
     def path(self, group: str) -> str:
         """Where the file of a group lies."""
@@ -57,7 +58,9 @@ class HotCore:
                 return
         except (OSError, ValueError, EOFError, TypeError):
             pass  # none yet, or a damaged one
-        self._recorder = _Recorder(group, self._recorder)
+        self.stop()
+        self._recorder = _Recorder(group)
+        self._noted.append(self._recorder)
 
     def _run(self, table: tuple[tuple[str, bool, int, int], ...], code: memoryview) -> bool:
         places = []
@@ -80,13 +83,11 @@ class HotCore:
         """Writes the groups that were noted; does nothing where it may not write."""
         if not os.access(self._directory, os.W_OK) or sys.dont_write_bytecode:
             return
-        recorder = self._recorder
-        while recorder:
+        for recorder in self._noted:
             try:
                 self._write(recorder.group, recorder.complete)
             except OSError:
                 pass  # a full disk: the ordinary way remains
-            recorder = recorder.former
 
     def stop(self) -> None:
         """Notes no more."""
@@ -97,6 +98,24 @@ class HotCore:
         """Leaves what was noted to the process that this one was forked by."""
         self.stop()
         self._recorder = None
+        self._noted.clear()
+
+    def interrupt(self, group: str) -> tuple[_Recorder | None, bool]:
+        """Goes over to another group, or to none (""); gives what `resume` needs."""
+        former = self._recorder
+        before = former, bool(former and former.stopped)
+        self.stop()
+        self._recorder = None
+        if group:
+            self.load(group)
+        return before
+
+    def resume(self, before: tuple[_Recorder | None, bool]) -> None:
+        """Goes back to the group of before."""
+        self.stop()
+        self._recorder, stopped = before
+        if self._recorder:
+            self._recorder.stopped = stopped
 
     def _write(self, group: str, names: list[str]) -> None:
         found = [entry for name in names if (entry := _compiled(name, sys.modules[name]))]
@@ -141,13 +160,10 @@ def _place(name: str, waiting: dict[str, tuple[str, str, str]]) -> None:
 class _Recorder:
     """A finder that notes which modules of crate become complete, in their order."""
 
-    def __init__(self, group: str, former: _Recorder | None) -> None:
+    def __init__(self, group: str) -> None:
         self.group = group
-        self.former = former
         self.complete: list[str] = []
         self.stopped = False
-        if former:
-            former.stopped = True
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
@@ -216,6 +232,22 @@ def stop() -> None:
     """What is imported from here on is imported while something is waited for: it must not be made earlier."""
     if _core:
         _core.stop()
+
+
+class Apart:
+    """`with Apart("bridge"):` what only some commands need is a group of its own, or of none ("")."""
+
+    __slots__ = ("_before", "_group")
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def __enter__(self) -> None:
+        self._before = _core.interrupt(self._group) if _core else None
+
+    def __exit__(self, *_: object) -> None:
+        if _core and self._before:
+            _core.resume(self._before)
 
 
 def forget() -> None:

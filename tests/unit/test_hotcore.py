@@ -122,3 +122,42 @@ def test_leaves_nothing_else(package: Path) -> None:
     run(package)
     names = {path.name.partition(".")[0] for path in (package / "__pycache__").iterdir()}
     assert names == {"__init__", "one", "hot"}
+
+
+APART = """
+import sys, importlib.util
+place = sys.argv[1]
+spec = importlib.util.spec_from_file_location("hotcore", sys.argv[2])
+hotcore = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(hotcore)
+sys.path.insert(0, place)
+import crate
+hotcore.install(place + "/crate")
+hotcore.load("job")
+from crate import one
+made = lambda: sorted(name for name in sys.modules if name[:6] == "crate.")
+before = made()
+if len(sys.argv) > 3:
+    with hotcore.Apart(sys.argv[3]):
+        with_it = made()
+        from crate.pack import two
+else:
+    with_it = made()
+from crate import three
+print(before, with_it)
+hotcore.learn()
+"""
+
+
+def test_what_some_commands_need_is_a_group_of_its_own(package: Path) -> None:
+    (package / "three.py").write_text("VALUE = 3\n")
+    hotcore = CHECKOUT / "src/crate/hotcore.py"
+
+    def once(*group: str) -> str:
+        command = [sys.executable, "-I", "-S", "-c", APART, str(package.parent), str(hotcore), *group]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert once("pair") == "['crate.one'] ['crate.one']"  # it only learns
+    assert once("pair") == "['crate.one', 'crate.three'] ['crate.one', 'crate.pack', 'crate.pack.two', 'crate.three']"
+    assert once() == "['crate.one', 'crate.three'] ['crate.one', 'crate.three']"
+    assert once("") == "['crate.one', 'crate.three'] ['crate.one', 'crate.three']"

@@ -118,10 +118,7 @@ def _start(
         sandbox.publish(lease)
     listener = wire.listen(container.paths.attach_socket)
     undo.append(lambda: os.unlink(container.paths.attach_socket))
-    created.await_prepared()
-    if terminal:
-        output, stdin_fd = {created.terminal_fd: wire.STDOUT}, created.terminal_fd
-
+    # What can be made while init works is made now.
     own = os.getpid()
     state = {
         "version": 1,
@@ -131,14 +128,12 @@ def _start(
         "monitor_pid": own,
         "monitor_start": start_time(own),
         "boot_id": boot_id(),
-        "started_at": time.time_ns(),
+        "started_at": 0,
         "finished_at": 0,
         "exit_code": 0,
         "cgroup": group.record(),
         "lease": lease,
     }
-    write_file(None, container.paths.state, json.dumps(state), durable=False)
-    undo.append(lambda: os.unlink(container.paths.state))
     facts = {
         "version": 1,
         "id": container.id,
@@ -159,11 +154,18 @@ def _start(
         "membership": engine.membership,
         "kill_at": _kill_at(record),
     }
+    log = monitor.open_log(facts)
+    created.await_prepared()
+    if terminal:
+        output, stdin_fd = {created.terminal_fd: wire.STDOUT}, created.terminal_fd
+    state["started_at"] = time.time_ns()
+    write_file(None, container.paths.state, json.dumps(state), durable=False)
+    undo.append(lambda: os.unlink(container.paths.state))
     created.start()
     for fd in [*output, stdin_fd]:
         if fd >= 0:
             os.set_blocking(fd, False)
-    streams = Streams(monitor.open_log(facts), output, stdin_fd, terminal)
+    streams = Streams(log, output, stdin_fd, terminal)
     try:
         wire.send_started(socket, created.pid, created.pidfd)
         streams.clients.append(Client(socket, hello))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 
+from crate import hotcore
 from crate.errors import KernelError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
 from crate.net import route_messages
@@ -132,7 +133,8 @@ def prepare(roots: Roots, settings: Settings, request: Request, container_id: st
         "options": "",
     }
     if mode == "bridge":
-        _prepare_bridge(lease, roots, settings, request)
+        with hotcore.Apart("bridge"):
+            _prepare_bridge(lease, roots, settings, request)
     elif mode in _USERSPACE:
         from crate.net import userspace
 

@@ -33,6 +33,9 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
         return open_in_root(root_fd, path, O_PATH | os.O_DIRECTORY)
     except FileNotFoundError:
         pass
+    made = _make_last(root_fd, path, mode)
+    if made >= 0:
+        return made
     current, done, waiting, links = os.dup(root_fd), "", _parts(path), 0
     while waiting:
         part = waiting.pop(0)
@@ -54,6 +57,24 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
         os.close(current)
         current, done = step, f"{done}/{part}"
     return current
+
+
+def _make_last(root_fd: int, path: str, mode: int) -> int:
+    """The directory when only its last part is missing, as nearly always; -1 when there is more to it."""
+    parents, _, name = path.rstrip("/").rpartition("/")
+    if name in ("", ".", ".."):
+        return -1
+    try:
+        parent = open_in_root(root_fd, parents or ".", O_PATH | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return -1
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+        return open_in_root(root_fd, path, O_PATH | os.O_DIRECTORY)
+    except (FileExistsError, FileNotFoundError):
+        return -1
+    finally:
+        os.close(parent)
 
 
 def _read_link(directory_fd: int, name: str) -> str:

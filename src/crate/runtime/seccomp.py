@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from crate import hotcore
 from crate.errors import UsageError
 from crate.oci import digest, json
 
@@ -60,9 +61,10 @@ def compiled(seccomp: LinuxSeccomp, cache_dir: str | None) -> bytes:
 
 
 def _assemble(seccomp: LinuxSeccomp, machine: str) -> bytes:
-    from crate.runtime.seccomp_assembler import assemble
+    with hotcore.Apart(""):  # once for each profile
+        from crate.runtime.seccomp_assembler import assemble
 
-    return assemble(seccomp, machine)
+        return assemble(seccomp, machine)
 
 
 def _keep(path: str, content: bytes) -> None:
