@@ -20,6 +20,13 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: shows one line to the user of a command that goes on; `cli/app.py` sets it
+show_notice: Callable[[str], object] | None = None
+
 
 class CrateError(Exception):
     """An expected failure: what happened, what to do, and the exit status that tells it."""

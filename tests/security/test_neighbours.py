@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -88,6 +90,24 @@ def test_twenty_starts_and_removals_at_once(crate: Crate, busybox: str) -> None:
     said = {process.communicate(timeout=60)[1].strip() for process in removals}
     assert said <= {"", "Error: no such container: one"}, said
     assert crate.ok("ps", "--all", "--quiet") == ""
+
+
+def test_who_waits_for_a_stopped_command_is_told(crate: Crate, busybox: str) -> None:
+    crate.ok("create", "--name", "one", "--network", "none", busybox, "sleep", "60")
+    directory = crate.inspect("one")["StaticDir"]
+    holder = subprocess.Popen(["flock", directory, "sleep", "60"], start_new_session=True)
+    until(lambda: subprocess.run(["flock", "--nonblock", directory, "true"], check=False).returncode)
+    holder.send_signal(signal.SIGSTOP)
+    try:
+        waiting = crate.popen("start", "one")
+        assert waiting.stderr
+        said = waiting.stderr.readline()
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+    assert said.startswith(f"waiting for {directory}: ") and f"kill -CONT {holder.pid}" in said
+    assert waiting.wait(timeout=30) == 0
+    assert crate.ok("ps", "--format", "{{.Names}}") == "one"
 
 
 def test_one_of_twenty_gets_the_name(crate: Crate, busybox: str) -> None:

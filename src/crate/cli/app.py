@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from crate import hotcore
+from crate import errors, hotcore
 from crate.cli import fast, output
 from crate.errors import CrateError, UsageError
 
@@ -21,6 +21,7 @@ _HOT = (
 
 _debug = False
 _ran = ""
+errors.show_notice = output.warn
 
 
 class _LateSite:

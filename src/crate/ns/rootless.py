@@ -14,7 +14,7 @@ import time
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 
 from crate.errors import HostError
-from crate.linux import namespace
+from crate.linux import locks, namespace
 from crate.linux.process import fork_child
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def hold(runroot: str) -> int:
 def _member(runroot: str) -> int:
     """Joins the namespace of another member, or makes one when there is none; gives the membership's descriptor."""
     gate = _open_lock(runroot, _GATE)  # one newcomer at a time: the step from exclusive to shared is not atomic
-    flock(gate, LOCK_EX)
+    locks.take(gate, LOCK_EX, f"{runroot}/{_GATE}")
     try:
         return _pass_gate(runroot)
     finally:
@@ -63,7 +63,8 @@ def _pass_gate(runroot: str) -> int:
         try:
             flock(fd, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            flock(fd, LOCK_SH)  # whoever makes a namespace holds it exclusively until others can join
+            # Whoever makes a namespace holds it exclusively until others can join.
+            locks.take(fd, LOCK_SH, f"{runroot}/{_LOCK}")
             if _join_member(fd):
                 return fd
             os.close(fd)  # the last member has just ended, or is between two forms of itself
@@ -82,7 +83,7 @@ def _open_lock(runroot: str, name: str = _LOCK) -> int:
 
 
 def _join_member(lock_fd: int) -> bool:
-    return any(map(_join, members(lock_fd))) or any(map(_join, _holders(lock_fd)))
+    return any(map(_join, locks.takers(lock_fd))) or any(map(_join, locks.users(lock_fd)))
 
 
 def _join(pid: int) -> bool:
@@ -101,35 +102,6 @@ def _join(pid: int) -> bool:
         os.close(fd)
     _become_root()
     return True
-
-
-def members(lock_fd: int) -> list[int]:
-    """The processes that hold the lock, by proc_locks(5): `1: FLOCK  ADVISORY  READ 4711 08:01:1234 0 EOF`."""
-    status = os.fstat(lock_fd)
-    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    found = []
-    with open("/proc/locks", encoding="ascii") as file:
-        for line in file:
-            fields = line.split()
-            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == wanted:
-                found.append(int(fields[4]))
-    return [pid for pid in found if pid > 0 and pid != os.getpid()]
-
-
-def _holders(lock_fd: int) -> list[int]:
-    """The processes that have the lock's file open: a lock outlives the process that took it in the forks of that one,
-    and proc_locks(5) knows only who took it."""
-    lock, found = os.fstat(lock_fd), []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            directory = f"/proc/{name}/fd"
-            try:
-                files = [os.stat(f"{directory}/{fd}") for fd in os.listdir(directory)]
-            except OSError:
-                continue  # another user's, or gone
-            if any((file.st_dev, file.st_ino) == (lock.st_dev, lock.st_ino) for file in files):
-                found.append(int(name))
-    return found
 
 
 def _create() -> None:

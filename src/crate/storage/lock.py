@@ -38,11 +38,16 @@ class Lock:
         while True:
             fd = self._open()
             try:
-                flock(fd, self._mode if wait else self._mode | LOCK_NB)
+                try:
+                    flock(fd, self._mode | LOCK_NB)
+                except BlockingIOError:
+                    if not wait:
+                        os.close(fd)
+                        return False
+                    from crate.linux.locks import take
+
+                    take(fd, self._mode, self.path)
                 held, there = os.fstat(fd), os.lstat(self.path)
-            except BlockingIOError:
-                os.close(fd)
-                return False
             except BaseException:
                 os.close(fd)
                 raise
