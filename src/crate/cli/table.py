@@ -23,6 +23,8 @@ COMMANDS = {
     "rm": "container.rm",
     "exec": "container.exec",
     "cp": "container.cp",
+    "diff": "container.diff",
+    "commit": "container.commit",
     "logs": "container.logs",
     "ps": "container.ps",
     "wait": "container.wait",
@@ -53,6 +55,8 @@ COMMANDS = {
     "container remove": "container.rm",
     "container exec": "container.exec",
     "container cp": "container.cp",
+    "container diff": "container.container_diff",
+    "container commit": "container.commit",
     "container logs": "container.logs",
     "container ls": "container.ps",
     "container list": "container.ps",
@@ -69,6 +73,7 @@ COMMANDS = {
     "image tag": "image.tag",
     "image untag": "image.untag",
     "image load": "image.load",
+    "image diff": "image.diff",
     "image history": "image.history",
     "image inspect": "image.inspect",
     "image exists": "image.exists",
@@ -555,6 +560,27 @@ OPTIONS = {
         "b quiet --quiet -q \n"
         "b pause --pause \n",
     ),
+    "container.diff": (
+        False,
+        "names*",
+        "format latest",
+        "s format --format \n"
+        "b latest --latest -l \n",
+    ),
+    "container.commit": (
+        False,
+        "container image?",
+        "author change format iidfile include_volumes message pause quiet squash",
+        "s author --author -a \n"
+        "l change --change -c \n"
+        "s format --format -f \n"
+        "s iidfile --iidfile \n"
+        "b include_volumes --include-volumes \n"
+        "s message --message -m \n"
+        "b pause --pause -p \n"
+        "b quiet --quiet -q \n"
+        "b squash --squash -s \n",
+    ),
     "container.logs": (
         False,
         "containers*",
@@ -708,6 +734,13 @@ OPTIONS = {
         "",
         "",
     ),
+    "container.container_diff": (
+        False,
+        "names*",
+        "format latest",
+        "s format --format \n"
+        "b latest --latest -l \n",
+    ),
     "container.inspect": (
         False,
         "names*",
@@ -721,6 +754,12 @@ OPTIONS = {
         "container",
         "external",
         "b external --external \n",
+    ),
+    "image.diff": (
+        False,
+        "names*",
+        "format",
+        "s format --format \n",
     ),
     "image.inspect": (
         False,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EXIT = "exit.json"
 #: the mark, in the run directory, of a container that was paused: the kernel knows whether it still is
 PAUSED = "paused"
+#: the file, in the run directory, of a container that was given further control groups while it runs (regrouping.py)
+REGROUPED = "cgroup.json"
 #: the directory, in that of a container, with one file for each container that depends on it
 DEPENDENTS = "dependents"
 
@@ -54,6 +56,10 @@ class Container:
         for _ in range(3):
             live = _read(self.paths.state)
             if live and is_alive(live["monitor_pid"], live["monitor_start"], live["boot_id"]):
+                if os.access(f"{self.paths.run_directory}/{REGROUPED}", os.F_OK):
+                    from crate.engine.regrouping import adopt
+
+                    adopt(self.paths.run_directory, live)
                 if os.access(f"{self.paths.run_directory}/{PAUSED}", os.F_OK) and _is_frozen(live):
                     live["status"] = "paused"
                 return live

@@ -42,7 +42,7 @@ def make_record(
         "labels": make_labels(options, config, host),
         "log": _log(options, settings),
         "remove": bool(options.get("rm")),
-        "restart": _restart(options, settings),
+        "restart": restart_policy(options, settings),
         "stop_signal": _stop_signal(options, config),
         "stop_timeout": _stop_timeout(options, settings),
         "timeout": _timeout(options),
@@ -134,7 +134,8 @@ def _log_options(given: dict[str, str], driver: str, settings: Settings) -> dict
     return {**given, "max-size": size, "max-file": files}
 
 
-def _restart(options: Options, settings: Settings) -> dict[str, Any]:
+def restart_policy(options: Options, settings: Settings) -> dict[str, Any]:
+    """`on-failure:3` as {"name", "maximum_retry_count"}; UsageError in docker's words."""
     given = options.get("restart")
     text = settings.get("containers.restart") if given is None else given
     name, colon, count = (text or "no").partition(":")

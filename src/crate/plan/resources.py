@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from crate.settings import Settings
 
 _MIN_MEMORY = 6 << 20
-_MEMORY = ("memory", "memory_swap", "memory_reservation", "memory_swappiness", "oom_kill_disable")
-_CPU = (
+MEMORY = ("memory", "memory_swap", "memory_reservation", "memory_swappiness", "oom_kill_disable")
+CPU = (
     *("cpus", "cpu_period", "cpu_quota", "cpu_shares", "cpu_rt_period", "cpu_rt_runtime", "cpuset_cpus"),
     "cpuset_mems",
 )
-_BLOCK_IO = (
+BLOCK_IO = (
     *("blkio_weight", "blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops"),
     "device_write_iops",
 )
@@ -26,18 +26,18 @@ _BLOCK_IO = (
 def make_resources(options: Options, host: Host, settings: Settings, warnings: list[str]) -> LinuxResources:
     """`linux.resources` without its devices. What the host cannot do and nobody depends on becomes a warning."""
     resources: LinuxResources = {}
-    if any(options.get(name) not in (None, False) for name in _MEMORY):
+    if any(options.get(name) not in (None, False) for name in MEMORY):
         memory = _memory(options, host, warnings)
         if memory:
             resources["memory"] = memory
-    if any(options.get(name) is not None for name in _CPU):
+    if any(options.get(name) is not None for name in CPU):
         cpu = _cpu(options, host)
         if cpu:
             resources["cpu"] = cpu
     limit = _pids(options, host, settings)
     if limit:
         resources["pids"] = {"limit": limit}
-    if any(options.get(name) is not None for name in _BLOCK_IO):
+    if any(options.get(name) is not None for name in BLOCK_IO):
         from crate.plan.block_io import make_block_io
 
         block_io: LinuxBlockIO = make_block_io(options, host)

@@ -23,7 +23,6 @@ def rows() -> list[Row]:
         *_process(),
         *_image(),
         *_resources(),
-        *_block_io(),
         *_files(),
         *_security(),
         *_namespaces(),
@@ -50,7 +49,6 @@ def _container() -> list[Row]:
             help="Add an annotation to the container (passed through to the OCI runtime)",
             metavar="key=value",
         ),
-        text("--restart", help='Restart policy to apply when a container exits (default "no")', metavar="policy"),
         number("--stop-timeout", help="Timeout (in seconds) to stop a container (default 10)"),
         text("--stop-signal", help="Signal to stop the container", metavar="signal"),
         number("--timeout", help="Seconds that the container may run; then it is killed", metavar="seconds"),
@@ -114,7 +112,8 @@ def _image() -> list[Row]:
     ]
 
 
-def _resources() -> list[Row]:
+def limits() -> list[Row]:
+    """What `update` can change of a container that is there."""
     return [
         text("--memory", "-m", help=f"Memory limit {_SIZE}", metavar="bytes"),
         text("--memory-reservation", help=f"Memory soft limit {_SIZE}", metavar="bytes"),
@@ -122,8 +121,6 @@ def _resources() -> list[Row]:
             "--memory-swap", help="Swap limit equal to memory plus swap: '-1' to enable unlimited swap", metavar="bytes"
         ),
         number("--memory-swappiness", help="Tune container memory swappiness (0 to 100) (default -1)"),
-        text("--kernel-memory", help="Kernel memory limit", metavar="bytes"),
-        text("--shm-size", help=f"Size of /dev/shm {_SIZE}", metavar="bytes"),
         text("--cpus", help="Number of CPUs", metavar="decimal"),
         number("--cpu-shares", "-c", help="CPU shares (relative weight)"),
         number("--cpu-period", help="Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
@@ -133,6 +130,16 @@ def _resources() -> list[Row]:
         text("--cpuset-cpus", "--cpuset", help="CPUs in which to allow execution (0-3, 0,1)", metavar="cpus"),
         text("--cpuset-mems", help="MEMs in which to allow execution (0-3, 0,1)", metavar="nodes"),
         number("--pids-limit", help="Tune container pids limit (set -1 for unlimited)"),
+        *_block_io(),
+        text("--restart", help='Restart policy to apply when a container exits (default "no")', metavar="policy"),
+    ]
+
+
+def _resources() -> list[Row]:
+    return [
+        *limits(),
+        text("--kernel-memory", help="Kernel memory limit", metavar="bytes"),
+        text("--shm-size", help=f"Size of /dev/shm {_SIZE}", metavar="bytes"),
         flag("--oom-kill-disable", help="Disable OOM Killer"),
         number("--oom-score-adj", help="Tune host's OOM preferences (-1000 to 1000)"),
         text("--cgroup-parent", help="Optional parent cgroup for the container", metavar="path"),
