@@ -93,6 +93,7 @@ def sandbox_options(options: Options, pod: Mapping[str, Any]) -> Options:
         name=options.get("infra_name") or f"{pod['id'][:12]}-infra",
         pod_id=pod["id"],
         infra="image" if image else "sandbox",
+        quiet=True,
         entrypoint=options.get("infra_command"),
         cgroup_parent=pod["cgroup"],
         cap_drop=["ALL"],

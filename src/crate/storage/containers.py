@@ -301,7 +301,8 @@ def claim_name(roots: Roots, name: str, container_id: str) -> None:
 
 def _taken(roots: Roots, name: str) -> NameInUseError:
     return NameInUseError(
-        f"the container name {name} is already in use by {holder(roots, name)[:12]}",
+        f'cannot use name: the container name "{name}" is already in use by {holder(roots, name)}. You have to remove '
+        "that container to be able to reuse that name: that name is already in use",
         f"crate rm {name}, or take another --name",
     )
 

@@ -65,7 +65,7 @@ def test_an_empty_run_root_is_made_again(roots: Roots) -> None:
 
 def test_a_taken_name(roots: Roots) -> None:
     first = make(roots, "web")
-    with pytest.raises(NameInUseError, match=f"web is already in use by {first.id[:12]}"):
+    with pytest.raises(NameInUseError, match=f'"web" is already in use by {first.id[:12]}'):
         make(roots, "web")
     assert containers.list_ids(roots) == [first.id]
     assert left(roots) == [first.id]

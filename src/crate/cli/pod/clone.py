@@ -15,6 +15,7 @@ def main(options: dict[str, Any]) -> int:
 
     import crate.engine
     from crate.cli import output
+    from crate.cli.container.run import pull
     from crate.engine import pod_clone, pods
     from crate.errors import UsageError
 
@@ -23,7 +24,7 @@ def main(options: dict[str, Any]) -> int:
         raise UsageError("cannot specify --name and a name of the new pod")
     options["name"] = options["name"] or name
     options["create_command"] = ["crate", *sys.argv[1:]]
-    engine = crate.engine.open(options["globals"], warn=output.warn)
+    engine = crate.engine.open(options["globals"], pull, output.warn)
     output.line(pod_clone.clone(engine, pods.find(engine, source), options).id)
     return 0
 

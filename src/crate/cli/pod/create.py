@@ -27,6 +27,7 @@ def main(options: dict[str, Any]) -> int:
 
     import crate.engine
     from crate.cli import output
+    from crate.cli.container.run import pull
     from crate.engine import pod_verbs
     from crate.errors import UsageError
 
@@ -35,7 +36,7 @@ def main(options: dict[str, Any]) -> int:
         raise UsageError("cannot specify --name and a name of the pod")
     options["name"] = options["name"] or given
     options["create_command"] = ["crate", *sys.argv[1:]]
-    engine = crate.engine.open(options["globals"], warn=output.warn)
+    engine = crate.engine.open(options["globals"], pull, output.warn)
     output.line(pod_verbs.create(engine, options).id)
     return 0
 
