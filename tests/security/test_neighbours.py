@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,27 @@ def test_survivor_in_a_shared_pid_namespace_holds_up_nobody(crate: Crate, busybo
 def test_survivor_of_an_exec_holds_up_nobody(crate: Crate, busybox: str) -> None:
     crate.ok(*DETACHED, "--name", "host", busybox, "sleep", "60")
     assert crate("exec", "host", "sh", "-c", "yes & sleep 0.1; exit 4", timeout=20).status == 4
+
+
+def test_more_clients_than_descriptors_cost_nothing(crate: Crate, busybox: str) -> None:
+    limited = ["prlimit", "--nofile=48", *crate.command(*DETACHED, "--name", "busy", busybox, "sleep", "60")]
+    subprocess.run(limited, check=True, capture_output=True, env=crate.environment, timeout=30)
+    (monitor,) = until(lambda: _monitors(crate))
+    clients = []
+    for _ in range(60):
+        clients.append(wire.connect(str(run_directory(crate) / "attach.sock")))
+    before = _ticks(monitor)
+    time.sleep(1)
+    assert _ticks(monitor) - before < 30  # of 100
+    crate.ok("stop", "--time", "0", "busy")
+    assert crate.inspect("busy")["State"]["Error"] == ""
+    for client in clients:
+        client.close()
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def test_output_without_line_ends(crate: Crate, busybox: str) -> None:

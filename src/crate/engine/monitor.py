@@ -33,6 +33,7 @@ _HELLO = {"stdin": False, "stdout": False, "stderr": False, "stdin_once": False}
 
 #: More wait in the listener's queue: each is a descriptor, and a process without free ones could not even refuse.
 _CLIENTS_MAX = 200
+_PAUSE_SECONDS, _RESERVE = 1.0, 8
 
 
 class Monitor:
@@ -45,6 +46,7 @@ class Monitor:
         self.pidfd = pidfd
         self.lean = False
         self._ended = False
+        self._accepts_at = 0.0
 
     def serve(self) -> None:
         """Moves bytes until the container's init has ended."""
@@ -53,7 +55,7 @@ class Monitor:
         while not self._ended:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
-            if len(self.streams.clients) < _CLIENTS_MAX:
+            if len(self.streams.clients) < _CLIENTS_MAX and time.monotonic() >= self._accepts_at:
                 poll.register(self.listener.fileno(), select.POLLIN)
             if proxy:
                 poll.register(proxy.fileno(), select.POLLIN)
@@ -75,6 +77,8 @@ class Monitor:
         moments = [] if self.lean else [handover_at]
         if self.facts.get("kill_at"):
             moments.append(self.facts["kill_at"])
+        if self._accepts_at > time.monotonic():
+            moments.append(self._accepts_at)
         return max(0.0, (min(moments) - time.monotonic()) * 1000) if moments else None
 
     def _end_its_time(self) -> None:
@@ -102,6 +106,11 @@ class Monitor:
             try:
                 raw_fd, _ = self.listener._accept()  # type: ignore[attr-defined]
             except OSError:
+                # No descriptor is free: the one who waits would wake this process again and again, and the end of the
+                # container needs some.
+                self._accepts_at = time.monotonic() + _PAUSE_SECONDS
+                for client in streams.clients[_RESERVE:][-_RESERVE:]:
+                    streams.drop(client)
                 return
             streams.clients.append(Client(_socket.socket(fileno=raw_fd), None))
         elif fd in streams.output or fd == streams.stdin_fd:
