@@ -1,3 +1,5 @@
 """crate: containers without a daemon."""
 
 __version__ = "0.1.0"
+#: of the docker API whose fields `version` and `info` show; nothing serves it
+API_VERSION = "1.47"

@@ -46,6 +46,7 @@ def ready(crate: Crate) -> Crate:
         "exec one true",
         "ps",
         "ps --format {{.Names}}",
+        "images",
         "logs one",
         "inspect one",
         "kill -s CONT one",

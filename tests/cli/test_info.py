@@ -44,6 +44,8 @@ def test_version(crate: Crate) -> None:
     assert version and crate.ok("version", "-f", "{{.Server.Version}}") == version
     assert crate.ok("--version") == f"crate version {version}"
     assert crate.ok("version").splitlines()[0].split() == ["Version:", version]
+    built = crate.ok("version", "-f", "{{.Server.Built}}")
+    assert built.isdigit() and crate.ok("version", "-f", "{{.Server.APIVersion}}").startswith("1.")
 
 
 def test_settings_are_defaults_of_options(crate: Crate) -> None:

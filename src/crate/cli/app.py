@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _HOT = (
     "container.run", "container.create", "container.start", "container.stop", "container.kill", "container.rm",
     "container.exec", "container.logs", "container.ps", "container.wait", "container.inspect", "system.inspect",
+    "image.images",
 )  # fmt: skip
 
 _debug = False
@@ -95,6 +96,7 @@ def _dispatch(arguments: list[str]) -> int:
         if given.get("log_level") or given.get("debug"):
             from crate.cli import diagnostics
 
+            _ran = ""  # what such a command imports is not what the next one needs
             return diagnostics.run(run, options, arguments)
     return run(options)
 

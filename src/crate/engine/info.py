@@ -23,7 +23,7 @@ _STATES = ("paused", "running", "stopped")
 
 def info(engine: Engine) -> dict[str, Any]:
     """podman's groups `host`, `store`, `registries`, `version`, with ours: `settings`."""
-    from crate import __version__
+    from crate import API_VERSION, __version__
 
     hierarchy = discover()
     memory = _table("/proc/meminfo")
@@ -41,7 +41,7 @@ def info(engine: Engine) -> dict[str, Any]:
             "log": ["json-file", "none"],
         },
         "settings": {key: {"value": value, "origin": origin} for key, value, origin in engine.settings.items()},
-        "version": {"Version": __version__, "APIVersion": "1.47", "OsArch": f"linux/{_architecture()}"},
+        "version": {"Version": __version__, "APIVersion": API_VERSION, "OsArch": f"linux/{_architecture()}"},
     }
 
 

@@ -11,30 +11,15 @@ if TYPE_CHECKING:
 
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
-    import crate.engine
+    from crate.cli import existence
     from crate.engine import containers
-    from crate.errors import NotFoundError
 
-    engine = crate.engine.open(options["globals"])
-    try:
-        containers.find(engine, options["container"])
-    except NotFoundError:
-        return 1
-    return 0
+    return existence.status(options, lambda engine: containers.find(engine, options["container"]))
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command, flag
+    from crate.cli import existence
+    from crate.cli.options import flag
 
-    command(
-        app,
-        "exists",
-        main,
-        argument("container", "CONTAINER"),
-        flag("--external", help="Accepted for podman's scripts", hidden=True),
-        help="Check whether a container exists",
-        description="The exit status is 0 when it exists, 1 when it does not.",
-        examples="""
-            crate container exists web || crate run -d --name web nginx
-        """,
-    )
+    external = flag("--external", help="Accepted for podman's scripts", hidden=True)
+    existence.declare(app, main, "container", "crate container exists web || crate run -d --name web nginx", external)

@@ -11,24 +11,13 @@ if TYPE_CHECKING:
 
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
-    import crate.engine
+    from crate.cli import existence
     from crate.image import local
 
-    engine = crate.engine.open(options["globals"])
-    return 0 if local.find(engine.roots, options["image"]) else 1
+    return existence.status(options, lambda engine: local.find(engine.roots, options["image"]))
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command
+    from crate.cli import existence
 
-    command(
-        app,
-        "exists",
-        main,
-        argument("image", "IMAGE"),
-        help="Check whether an image exists",
-        description="The exit status is 0 when it exists, 1 when it does not.",
-        examples="""
-            crate image exists alpine || crate pull alpine
-        """,
-    )
+    existence.declare(app, main, "image", "crate image exists alpine || crate pull alpine")

@@ -6,7 +6,6 @@ import time
 
 from crate.cli import formats, human
 from crate.cli.image import users
-from crate.cli.template.values import GoMap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +81,12 @@ def _age(source: Any) -> int:
     return int(source[0]["image"]["created_ns"])
 
 
+def _labels(source: Any) -> Any:
+    from crate.cli.template.values import GoMap
+
+    return GoMap(source[0]["image"]["labels"])
+
+
 _FIELDS: dict[str, Any] = {
     "Containers": lambda source: str(source[0]["image"]["containers"]),
     "Created": lambda source: human.stamp(_age(source)),
@@ -92,7 +97,7 @@ _FIELDS: dict[str, Any] = {
     "History": lambda source: ", ".join(source[0]["image"]["names"]),
     "ID": lambda source: _id(source[0]["image"]["id"], source[1]),
     "Id": lambda source: source[0]["image"]["id"],
-    "Labels": lambda source: GoMap(source[0]["image"]["labels"]),
+    "Labels": _labels,
     "Names": lambda source: list(source[0]["image"]["names"]),
     "ParentId": lambda source: source[0]["image"]["parent_id"],
     "ReadOnly": lambda source: False,

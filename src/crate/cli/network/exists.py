@@ -11,29 +11,13 @@ if TYPE_CHECKING:
 
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
-    import crate.engine
+    from crate.cli import existence
     from crate.engine import networks
-    from crate.errors import NotFoundError
 
-    engine = crate.engine.open(options["globals"])
-    try:
-        networks.find(engine, options["network"])
-    except NotFoundError:
-        return 1
-    return 0
+    return existence.status(options, lambda engine: networks.find(engine, options["network"]))
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command
+    from crate.cli import existence
 
-    command(
-        app,
-        "exists",
-        main,
-        argument("network", "NETWORK"),
-        help="Check whether a network exists",
-        description="The exit status is 0 when it exists, 1 when it does not.",
-        examples="""
-            crate network exists crate0
-        """,
-    )
+    existence.declare(app, main, "network", "crate network exists crate0")

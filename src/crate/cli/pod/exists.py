@@ -11,28 +11,13 @@ if TYPE_CHECKING:
 
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
-    import crate.engine
+    from crate.cli import existence
     from crate.engine import pods
-    from crate.errors import NotFoundError
 
-    engine = crate.engine.open(options["globals"])
-    try:
-        pods.find(engine, options["pod"])
-    except NotFoundError:
-        return 1
-    return 0
+    return existence.status(options, lambda engine: pods.find(engine, options["pod"]))
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command
+    from crate.cli import existence
 
-    command(
-        app,
-        "exists",
-        main,
-        argument("pod", "POD"),
-        help="Check whether a pod exists",
-        examples="""
-            crate pod exists web || crate pod create web
-        """,
-    )
+    existence.declare(app, main, "pod", "crate pod exists web || crate pod create web")

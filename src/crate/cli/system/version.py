@@ -19,6 +19,7 @@ def main(options: dict[str, Any]) -> int:
         return 0
     import os
     import sys
+    import time
 
     from crate.cli import formats
     from crate.oci.platform import host
@@ -31,12 +32,20 @@ def main(options: dict[str, Any]) -> int:
         "Os": "linux",
         "Arch": architecture,
         "OsArch": f"linux/{architecture}",
+        "APIVersion": crate.API_VERSION,
+        "ApiVersion": crate.API_VERSION,
+        "Built": int(os.stat(crate.__file__).st_mtime),
+        "BuiltTime": time.strftime("%a %b %e %H:%M:%S %Y", time.localtime(os.stat(crate.__file__).st_mtime)),
+        "GitCommit": "",
+        "GoVersion": "",
+        "KernelVersion": os.uname().release,
     }
     if options["format"] is not None:
         output.write(formats.one({"Client": client, "Server": client, **client}, options["format"], "version"))
         return 0
-    lines = [(f"{key}:", client[key]) for key in ("Version", "Python", "Kernel")]
-    output.write(formats.table([*lines, ("OS/Arch:", client["OsArch"])]))
+    shown = ("Version", "Version"), ("API Version", "APIVersion"), ("Python", "Python"), ("Kernel", "Kernel")
+    lines = [(f"{title}:", str(client[key])) for title, key in (*shown, ("Built", "BuiltTime"), ("OS/Arch", "OsArch"))]
+    output.write(formats.table(lines))
     return 0
 
 

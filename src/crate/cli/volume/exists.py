@@ -11,29 +11,13 @@ if TYPE_CHECKING:
 
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
-    import crate.engine
+    from crate.cli import existence
     from crate.engine import volumes
-    from crate.errors import NotFoundError
 
-    engine = crate.engine.open(options["globals"])
-    try:
-        volumes.find(engine, options["volume"])
-    except NotFoundError:
-        return 1
-    return 0
+    return existence.status(options, lambda engine: volumes.find(engine, options["volume"]))
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command
+    from crate.cli import existence
 
-    command(
-        app,
-        "exists",
-        main,
-        argument("volume", "VOLUME"),
-        help="Check whether a volume exists",
-        description="The exit status is 0 when it exists, 1 when it does not.",
-        examples="""
-            crate volume exists data || crate volume create data
-        """,
-    )
+    existence.declare(app, main, "volume", "crate volume exists data || crate volume create data")
