@@ -244,13 +244,13 @@ def test_changes(roots: Roots, chains: list[str], kind: str) -> None:
     (place / "replaced").rmdir()
     (place / "replaced").mkdir()
     os.close(fd)
-    assert list(changes.changes(roots, where, chains)) == [
+    assert changes.changes(roots, where, chains) == [
         ("A", "/added"),
-        ("C", "/etc"),
-        ("C", "/replaced"),
         ("A", "/added/file"),
+        ("C", "/etc"),
         ("C", "/etc/changed"),
         ("D", "/etc/kept"),
+        ("C", "/replaced"),
         ("D", "/replaced/new"),
     ]
 

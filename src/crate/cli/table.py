@@ -20,8 +20,10 @@ COMMANDS = {
     "unpause": "container.unpause",
     "rename": "container.rename",
     "update": "container.update",
+    "top": "container.top",
     "rm": "container.rm",
     "exec": "container.exec",
+    "attach": "container.attach",
     "cp": "container.cp",
     "diff": "container.diff",
     "commit": "container.commit",
@@ -51,9 +53,11 @@ COMMANDS = {
     "container unpause": "container.unpause",
     "container rename": "container.rename",
     "container update": "container.update",
+    "container top": "container.top",
     "container rm": "container.rm",
     "container remove": "container.rm",
     "container exec": "container.exec",
+    "container attach": "container.attach",
     "container cp": "container.cp",
     "container diff": "container.container_diff",
     "container commit": "container.commit",
@@ -122,13 +126,14 @@ OPTIONS = {
         "authfile image_volume disable_content_trust memory memory_reservation memory_swap memory_swappiness "
         "cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit "
         "blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops "
-        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cgroup_parent cgroup_conf cgroups "
-        "volume mount tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device "
-        "device_cgroup_rule gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop "
-        "security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns "
-        "hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
-        "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
-        "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
+        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cpu_count cpu_percent io_maxbandwidth "
+        "io_maxiops cgroup_parent cgroup_conf cgroups volume mount tmpfs volumes_from volume_driver "
+        "storage_opt read_only read_only_tmpfs device device_cgroup_rule use_api_socket gpus secret "
+        "chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop security_opt sysctl userns "
+        "uidmap gidmap subuidname subgidname seccomp_policy isolation pid ipc uts cgroupns hostname "
+        "domainname network network_alias publish publish_all expose add_host no_hosts dns dns_option "
+        "dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd "
+        "health_interval health_retries health_timeout health_start_period health_start_interval "
         "health_on_failure detach rmi",
         "s name --name \n"
         "s cidfile --cidfile \n"
@@ -204,6 +209,10 @@ OPTIONS = {
         "s shm_size --shm-size \n"
         "b oom_kill_disable --oom-kill-disable \n"
         "i oom_score_adj --oom-score-adj \n"
+        "i cpu_count --cpu-count \n"
+        "i cpu_percent --cpu-percent \n"
+        "s io_maxbandwidth --io-maxbandwidth \n"
+        "i io_maxiops --io-maxiops \n"
         "s cgroup_parent --cgroup-parent \n"
         "l cgroup_conf --cgroup-conf \n"
         "s cgroups --cgroups \n"
@@ -217,6 +226,7 @@ OPTIONS = {
         "b read_only_tmpfs --read-only-tmpfs \n"
         "l device --device \n"
         "l device_cgroup_rule --device-cgroup-rule \n"
+        "b use_api_socket --use-api-socket \n"
         "s gpus --gpus \n"
         "l secret --secret \n"
         "c chrootdirs --chrootdirs \n"
@@ -234,6 +244,7 @@ OPTIONS = {
         "s subuidname --subuidname \n"
         "s subgidname --subgidname \n"
         "s seccomp_policy --seccomp-policy \n"
+        "s isolation --isolation \n"
         "s pid --pid \n"
         "s ipc --ipc \n"
         "s uts --uts \n"
@@ -278,13 +289,14 @@ OPTIONS = {
         "authfile image_volume disable_content_trust memory memory_reservation memory_swap memory_swappiness "
         "cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit "
         "blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops "
-        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cgroup_parent cgroup_conf cgroups "
-        "volume mount tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device "
-        "device_cgroup_rule gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop "
-        "security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy pid ipc uts cgroupns "
-        "hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
-        "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
-        "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
+        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cpu_count cpu_percent io_maxbandwidth "
+        "io_maxiops cgroup_parent cgroup_conf cgroups volume mount tmpfs volumes_from volume_driver "
+        "storage_opt read_only read_only_tmpfs device device_cgroup_rule use_api_socket gpus secret "
+        "chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop security_opt sysctl userns "
+        "uidmap gidmap subuidname subgidname seccomp_policy isolation pid ipc uts cgroupns hostname "
+        "domainname network network_alias publish publish_all expose add_host no_hosts dns dns_option "
+        "dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd "
+        "health_interval health_retries health_timeout health_start_period health_start_interval "
         "health_on_failure",
         "s name --name \n"
         "s cidfile --cidfile \n"
@@ -360,6 +372,10 @@ OPTIONS = {
         "s shm_size --shm-size \n"
         "b oom_kill_disable --oom-kill-disable \n"
         "i oom_score_adj --oom-score-adj \n"
+        "i cpu_count --cpu-count \n"
+        "i cpu_percent --cpu-percent \n"
+        "s io_maxbandwidth --io-maxbandwidth \n"
+        "i io_maxiops --io-maxiops \n"
         "s cgroup_parent --cgroup-parent \n"
         "l cgroup_conf --cgroup-conf \n"
         "s cgroups --cgroups \n"
@@ -373,6 +389,7 @@ OPTIONS = {
         "b read_only_tmpfs --read-only-tmpfs \n"
         "l device --device \n"
         "l device_cgroup_rule --device-cgroup-rule \n"
+        "b use_api_socket --use-api-socket \n"
         "s gpus --gpus \n"
         "l secret --secret \n"
         "c chrootdirs --chrootdirs \n"
@@ -390,6 +407,7 @@ OPTIONS = {
         "s subuidname --subuidname \n"
         "s subgidname --subgidname \n"
         "s seccomp_policy --seccomp-policy \n"
+        "s isolation --isolation \n"
         "s pid --pid \n"
         "s ipc --ipc \n"
         "s uts --uts \n"
@@ -425,9 +443,11 @@ OPTIONS = {
     "container.start": (
         False,
         "containers*",
-        "attach interactive detach_keys sig_proxy all latest filter",
+        "attach interactive checkpoint checkpoint_dir detach_keys sig_proxy all latest filter",
         "b attach --attach -a \n"
         "b interactive --interactive -i \n"
+        "s checkpoint --checkpoint \n"
+        "s checkpoint_dir --checkpoint-dir \n"
         "s detach_keys --detach-keys \n"
         "b sig_proxy --sig-proxy \n"
         "b all --all \n"
@@ -519,6 +539,12 @@ OPTIONS = {
         "s restart --restart \n"
         "b latest --latest -l \n",
     ),
+    "container.top": (
+        True,
+        "container? words*",
+        "latest",
+        "b latest --latest -l \n",
+    ),
     "container.rm": (
         False,
         "containers*",
@@ -549,6 +575,15 @@ OPTIONS = {
         "s workdir --workdir -w \n"
         "b latest --latest -l \n"
         "i preserve_fds --preserve-fds \n",
+    ),
+    "container.attach": (
+        False,
+        "container?",
+        "detach_keys no_stdin sig_proxy latest",
+        "s detach_keys --detach-keys \n"
+        "b no_stdin --no-stdin \n"
+        "b sig_proxy --sig-proxy \n"
+        "b latest --latest -l \n",
     ),
     "container.cp": (
         False,
@@ -643,7 +678,7 @@ OPTIONS = {
     "image.images": (
         False,
         "image?",
-        "all digests filter format no_trunc quiet noheading history sort",
+        "all digests filter format no_trunc quiet noheading history tree sort",
         "b all --all -a \n"
         "b digests --digests \n"
         "l filter --filter -f \n"
@@ -652,6 +687,7 @@ OPTIONS = {
         "b quiet --quiet -q \n"
         "b noheading --noheading -n \n"
         "b history --history \n"
+        "b tree --tree \n"
         "s sort --sort \n",
     ),
     "image.pull": (

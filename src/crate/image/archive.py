@@ -12,17 +12,13 @@ from crate.errors import HostError, ImageError
 from crate.oci import digest as digests
 from crate.storage import content, tar_reader
 from crate.storage.durable import write_all
-from crate.storage.inflate import Inflater
+from crate.storage.inflate import inflated
 from crate.storage.tar_reader import TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
     from crate.storage.roots import Roots
 
-_CHUNK = 1 << 20
 _MEMBERS_MAX = 100_000
 _LINKS_MAX = 8
 
@@ -51,7 +47,7 @@ class Archive:
     def spool(self, fd: int) -> None:
         """Takes in the whole archive, compressed or not. Raises ImageError, HostError."""
         try:
-            self._spool(TarReader(_inflated(fd)))
+            self._spool(TarReader(inflated(fd)))
         except OSError as error:
             raise HostError(f"cannot load {self.label}: {os.strerror(error.errno or 0)}") from None
         except ImageError as error:
@@ -118,23 +114,6 @@ class Archive:
         content.prepare(roots)
         os.chmod(path, 0o444)
         os.rename(path, content.blob_path(roots, member.digest))
-
-
-def _inflated(fd: int) -> Any:
-    """A `read` of the plain bytes of what `fd` gives."""
-    pending: list[bytes] = []
-
-    def pieces() -> Iterator[bytes]:
-        inflater = Inflater(pending.append)
-        while data := os.read(fd, _CHUNK):
-            inflater.write(data)
-            while pending:
-                yield pending.pop(0)
-        inflater.finish()
-        yield from pending
-
-    stream = pieces()
-    return lambda _count: next(stream, b"")
 
 
 def _clean(name: str) -> str:

@@ -11,7 +11,7 @@ from crate.storage.tree_copy import is_opaque, is_whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from crate.storage.roots import Roots
 
@@ -20,19 +20,55 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
 
 
-def changes(roots: Roots, container_dir: str, layers: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(kind, path) of each change, as `docker diff` counts them, parents before children: `("C", "/etc")`."""
-    lower_fd = mount_layers(roots, layers)
+def changes(
+    roots: Roots, container_dir: str, layers: Sequence[str], own: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """(kind, path) of each change, sorted by path, as `docker diff` has them: `("C", "/etc")`.
+
+    `own`: paths that the engine makes to mount upon; neither they count, nor that a directory came to have them.
+    """
+    copy = f"{container_dir}/rootfs"
+    whole = os.access(copy, os.F_OK)  # vfs keeps the whole tree, overlay what differs
+    upper_fd = os.open(copy if whole else f"{container_dir}/upper", _DIRECTORY | os.O_CLOEXEC)
+    return _between(roots, upper_fd, layers, whole, own)
+
+
+def layer_changes(roots: Roots, layers: Sequence[str]) -> list[tuple[str, str]]:
+    """What the topmost of these layers changes in those below it."""
+    if not layers:
+        return []
+    upper_fd = os.open(f"{roots.graphroot}/layers/{layers[-1]}/diff", _DIRECTORY | os.O_CLOEXEC)
+    return _between(roots, upper_fd, layers[:-1], False, ())
+
+
+def tree_changes(tree_fd: int, base_fd: int) -> list[tuple[str, str]]:
+    """What differs in a whole tree from another whole one."""
+    return _sorted(_compare(tree_fd, base_fd, True), ())
+
+
+def _between(
+    roots: Roots, upper_fd: int, layers: Sequence[str], whole: bool, own: Collection[str]
+) -> list[tuple[str, str]]:
     try:
-        copy = f"{container_dir}/rootfs"
-        whole = os.access(copy, os.F_OK)  # vfs keeps the whole tree, overlay what differs
-        upper_fd = os.open(copy if whole else f"{container_dir}/upper", _DIRECTORY | os.O_CLOEXEC)
+        lower_fd = mount_layers(roots, layers)
         try:
-            yield from _compare(upper_fd, lower_fd, whole)
+            return _sorted(_compare(upper_fd, lower_fd, whole), own)
         finally:
-            os.close(upper_fd)
+            os.close(lower_fd)
     finally:
-        os.close(lower_fd)
+        os.close(upper_fd)
+
+
+def _sorted(changes: Iterable[tuple[str, str, bool]], own: Collection[str]) -> list[tuple[str, str]]:
+    found = list(changes)
+    kept = {path: kind for kind, path, _ in found if path not in own or kind == DELETED}
+    # From below: of a directory that only came to have such a path nothing is left to tell.
+    for kind, path, touched in sorted(found, key=lambda change: change[1], reverse=True):
+        beneath = f"{path}/"
+        is_way = kind == CHANGED and touched and any(one.startswith(beneath) for one in own)
+        if is_way and not any(other.startswith(beneath) for other in kept):
+            kept.pop(path, None)
+    return [(kind, path) for path, kind in sorted(kept.items(), key=lambda item: item[0].split("/"))]
 
 
 def usage(path: str) -> tuple[int, int]:
@@ -61,7 +97,8 @@ def usage(path: str) -> tuple[int, int]:
     return size, count
 
 
-def _compare(upper_fd: int, lower_fd: int, whole: bool) -> Iterator[tuple[str, str]]:
+def _compare(upper_fd: int, lower_fd: int, whole: bool) -> Iterator[tuple[str, str, bool]]:
+    """(kind, path, whether it is a directory of the same owner and mode as before)."""
     pending = [("", whole)]
     while pending:
         here, complete = pending.pop()
@@ -72,16 +109,20 @@ def _compare(upper_fd: int, lower_fd: int, whole: bool) -> Iterator[tuple[str, s
             above, below = upper.get(name), lower.get(name)
             if above is None or is_whiteout(above):
                 if below is not None and (above is not None or complete):
-                    yield DELETED, f"/{path}"
+                    yield DELETED, f"/{path}", False
                 continue
             is_directory = stat.S_ISDIR(above.st_mode)
             if below is None:
-                yield ADDED, f"/{path}"
+                yield ADDED, f"/{path}", False
             elif not whole or _differ(above, below):
-                yield CHANGED, f"/{path}"
+                yield CHANGED, f"/{path}", is_directory and _same_access(above, below)
             if is_directory:
                 inner.append((path, complete or below is None or _is_opaque(upper_fd, path)))
         pending += reversed(inner)
+
+
+def _same_access(above: os.stat_result, below: os.stat_result) -> bool:
+    return all(getattr(above, field) == getattr(below, field) for field in ("st_mode", "st_uid", "st_gid"))
 
 
 def _differ(above: os.stat_result, below: os.stat_result) -> bool:

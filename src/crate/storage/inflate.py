@@ -6,18 +6,36 @@ output, not the end of memory.
 
 from __future__ import annotations
 
+import os
 import zlib
 
 from crate.errors import HostError, ImageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 _STEP = 1 << 20
 _MAGIC_LENGTH = 6
 _WINDOW_MAX = 1 << 27  # memory for looking back: zstd's own default limit
+
+
+def inflated(fd: int) -> Callable[[int], bytes]:
+    """A `read` of the plain bytes of what `fd` gives, as crate.storage.tar_reader wants one."""
+    pending: list[bytes] = []
+
+    def pieces() -> Iterator[bytes]:
+        inflater = Inflater(pending.append)
+        while data := os.read(fd, _STEP):
+            inflater.write(data)
+            while pending:
+                yield pending.pop(0)
+        inflater.finish()
+        yield from pending
+
+    stream = pieces()
+    return lambda _count: next(stream, b"")
 
 
 class Inflater:

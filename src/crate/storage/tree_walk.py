@@ -87,6 +87,16 @@ def open_regular(dir_fd: int, name: str) -> int:
         os.close(path_fd)
 
 
+def is_mount_point(dir_fd: int, name: str | bytes) -> bool:
+    """Is something mounted there? To be asked before a name is removed: the kernel refuses that only where it is
+    mounted in this process's own namespace, and takes the mounts of all others away with the name."""
+    try:
+        os.close(fs.openat2(dir_fd, name, fs.O_PATH | os.O_NOFOLLOW, fs.RESOLVE_BENEATH | fs.RESOLVE_NO_XDEV))
+    except OSError as error:
+        return error.errno == errno.EXDEV
+    return False
+
+
 def xattrs(fd: int) -> dict[bytes, bytes]:
     """The extended attributes of an open file or directory that travel with it."""
     try:

@@ -16,6 +16,7 @@ from crate.storage.beneath import Directories, clean
 from crate.storage.durable import write_all
 from crate.storage.tar_fields import show
 from crate.storage.trash import remove_tree_at
+from crate.storage.tree_walk import is_mount_point
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,16 +61,25 @@ class TreeWriter:
     """Fills the directory `root_fd` from one archive.
 
     `whiteouts`: make overlay whiteouts and opaque directories of `.wh.` names; else such names are files like others.
-    `rootless`: overlay's marks are `user.` attributes and devices are left out. `one_id`: everything belongs to us, for
-    a user namespace that maps a single id.
+    `rootless`: overlay's marks are `user.` attributes and devices are left out. `owner`: everything belongs to this
+    user and group. `replaces`: files may take the place of directories, and directories that of files.
     """
 
-    def __init__(self, root_fd: int, *, whiteouts: bool, rootless: bool = False, one_id: bool = False) -> None:
+    def __init__(
+        self,
+        root_fd: int,
+        *,
+        whiteouts: bool,
+        rootless: bool = False,
+        owner: tuple[int, int] | None = None,
+        replaces: bool = True,
+    ) -> None:
         self._directories = Directories(root_fd, self._replace_whiteout if whiteouts else None)
         self._root_fd = root_fd
         self._whiteouts = whiteouts
         self._rootless = rootless
-        self._one_id = one_id
+        self._wanted_owner = owner
+        self._replaces = replaces
         if whiteouts:
             self._directories.made.add(b"")
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
@@ -110,8 +120,8 @@ class TreeWriter:
         self._budget_files -= 1
         if self._budget_files < 0:
             self._refresh_budget(files=1)
-        if self._one_id:
-            entry.uid, entry.gid = self._owner
+        if self._wanted_owner:
+            entry.uid, entry.gid = self._wanted_owner
         elif not (0 <= entry.uid <= _ID_MAX and 0 <= entry.gid <= _ID_MAX):
             raise ImageError(f"cannot unpack {show(entry.name)}: impossible owner {entry.uid}:{entry.gid}")
         if kind == tar_reader.FILE:
@@ -164,6 +174,7 @@ class TreeWriter:
                 os.mkdir(base, entry.mode, dir_fd=dir_fd)
             except FileExistsError:
                 if not _is_directory(dir_fd, base):
+                    self._check_replaces(path)
                     whiteout = self._clear(directory, base)
                     dir_fd = self._directories.fd(directory)
                     os.mkdir(base, entry.mode, dir_fd=dir_fd)
@@ -271,8 +282,11 @@ class TreeWriter:
         """Removes what an earlier entry put there; was it a whiteout?"""
         dir_fd = self._directories.fd(directory)
         found = os.lstat(base, dir_fd=dir_fd)
+        if self._inherits and is_mount_point(dir_fd, base):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), base)
         if stat.S_ISDIR(found.st_mode):
             path = directory + b"/" + base if directory else base
+            self._check_replaces(path)
             gone = path + b"/"
             self._directories.made = {made for made in self._directories.made if not (made + b"/").startswith(gone)}
             self._late = {at: late for at, late in self._late.items() if not (at + b"/").startswith(gone)}
@@ -281,6 +295,11 @@ class TreeWriter:
             os.unlink(base, dir_fd=dir_fd)
         self._directories.forget()
         return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+    def _check_replaces(self, path: bytes) -> None:
+        if not self._replaces:
+            shown = show(b"/" + path)
+            raise ImageError(f"cannot unpack: error creating {shown}: file exists", "--overwrite")
 
     def _set_node_attributes(self, dir_fd: int, base: bytes, entry: Entry) -> None:
         if self._inherits or (entry.uid, entry.gid) != self._owner:

@@ -45,7 +45,8 @@ def _unpack(target: str, flags: Sequence[str]) -> dict[str, Any]:
     except OSError as error:
         raise HostError(f"cannot unpack into {target}: {os.strerror(error.errno or 0)}") from None
     rootless = "rootless" in flags
-    writer = TreeWriter(root_fd, whiteouts="whiteouts" in flags, rootless=rootless, one_id=rootless and maps_one_id())
+    owner = (os.geteuid(), os.getegid()) if rootless and maps_one_id() else None
+    writer = TreeWriter(root_fd, whiteouts="whiteouts" in flags, rootless=rootless, owner=owner)
     unpacked = writer.unpack(TarReader(lambda count: os.read(0, count)))
     return {
         "size": unpacked.size,
