@@ -120,20 +120,20 @@ OPTIONS = {
         True,
         "image command*",
         "name cidfile pidfile rm replace label label_file annotation stop_timeout stop_signal timeout "
-        "requires pod runtime interactive tty attach detach_keys sig_proxy env env_file env_host env_merge "
-        "unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path ulimit "
-        "preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs tls_verify "
-        "authfile image_volume disable_content_trust memory memory_reservation memory_swap memory_swappiness "
-        "cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit "
-        "blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops "
-        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cpu_count cpu_percent io_maxbandwidth "
-        "io_maxiops cgroup_parent cgroup_conf cgroups volume mount tmpfs volumes_from volume_driver "
-        "storage_opt read_only read_only_tmpfs device device_cgroup_rule use_api_socket gpus secret "
-        "chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop security_opt sysctl userns "
-        "uidmap gidmap subuidname subgidname seccomp_policy isolation pid ipc uts cgroupns hostname "
-        "domainname network network_alias publish publish_all expose add_host no_hosts dns dns_option "
-        "dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd "
-        "health_interval health_retries health_timeout health_start_period health_start_interval "
+        "requires pod pod_id_file runtime interactive tty attach detach_keys sig_proxy env env_file env_host "
+        "env_merge unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path "
+        "ulimit preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs "
+        "tls_verify authfile image_volume disable_content_trust memory memory_reservation memory_swap "
+        "memory_swappiness cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus "
+        "cpuset_mems pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps "
+        "device_read_iops device_write_iops restart kernel_memory shm_size oom_kill_disable oom_score_adj "
+        "cpu_count cpu_percent io_maxbandwidth io_maxiops cgroup_parent cgroup_conf cgroups volume mount "
+        "tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device device_cgroup_rule "
+        "use_api_socket gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop "
+        "security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy isolation pid ipc uts "
+        "cgroupns hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
+        "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
+        "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
         "health_on_failure detach rmi",
         "s name --name \n"
         "s cidfile --cidfile \n"
@@ -148,6 +148,7 @@ OPTIONS = {
         "i timeout --timeout \n"
         "l requires --requires \n"
         "s pod --pod \n"
+        "s pod_id_file --pod-id-file \n"
         "s runtime --runtime \n"
         "b interactive --interactive -i \n"
         "b tty --tty -t \n"
@@ -283,20 +284,20 @@ OPTIONS = {
         True,
         "image command*",
         "name cidfile pidfile rm replace label label_file annotation stop_timeout stop_signal timeout "
-        "requires pod runtime interactive tty attach detach_keys sig_proxy env env_file env_host env_merge "
-        "unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path ulimit "
-        "preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs tls_verify "
-        "authfile image_volume disable_content_trust memory memory_reservation memory_swap memory_swappiness "
-        "cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit "
-        "blkio_weight blkio_weight_device device_read_bps device_write_bps device_read_iops device_write_iops "
-        "restart kernel_memory shm_size oom_kill_disable oom_score_adj cpu_count cpu_percent io_maxbandwidth "
-        "io_maxiops cgroup_parent cgroup_conf cgroups volume mount tmpfs volumes_from volume_driver "
-        "storage_opt read_only read_only_tmpfs device device_cgroup_rule use_api_socket gpus secret "
-        "chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop security_opt sysctl userns "
-        "uidmap gidmap subuidname subgidname seccomp_policy isolation pid ipc uts cgroupns hostname "
-        "domainname network network_alias publish publish_all expose add_host no_hosts dns dns_option "
-        "dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck health_cmd "
-        "health_interval health_retries health_timeout health_start_period health_start_interval "
+        "requires pod pod_id_file runtime interactive tty attach detach_keys sig_proxy env env_file env_host "
+        "env_merge unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path "
+        "ulimit preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs "
+        "tls_verify authfile image_volume disable_content_trust memory memory_reservation memory_swap "
+        "memory_swappiness cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus "
+        "cpuset_mems pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps "
+        "device_read_iops device_write_iops restart kernel_memory shm_size oom_kill_disable oom_score_adj "
+        "cpu_count cpu_percent io_maxbandwidth io_maxiops cgroup_parent cgroup_conf cgroups volume mount "
+        "tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device device_cgroup_rule "
+        "use_api_socket gpus secret chrootdirs passwd passwd_entry hostuser privileged cap_add cap_drop "
+        "security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy isolation pid ipc uts "
+        "cgroupns hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
+        "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
+        "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
         "health_on_failure",
         "s name --name \n"
         "s cidfile --cidfile \n"
@@ -311,6 +312,7 @@ OPTIONS = {
         "i timeout --timeout \n"
         "l requires --requires \n"
         "s pod --pod \n"
+        "s pod_id_file --pod-id-file \n"
         "s runtime --runtime \n"
         "b interactive --interactive -i \n"
         "b tty --tty -t \n"
@@ -709,10 +711,11 @@ OPTIONS = {
     "image.rmi": (
         False,
         "images*",
-        "force no_prune all ignore",
+        "force no_prune all platform ignore",
         "b force --force -f \n"
         "b no_prune --no-prune \n"
         "b all --all -a \n"
+        "s platform --platform \n"
         "b ignore --ignore -i \n",
     ),
     "image.tag": (
@@ -800,8 +803,9 @@ OPTIONS = {
     "image.inspect": (
         False,
         "names+",
-        "format",
-        "s format --format -f \n",
+        "format platform",
+        "s format --format -f \n"
+        "s platform --platform \n",
     ),
     "image.exists": (
         False,

@@ -91,7 +91,9 @@ def unpause(engine: Engine, pod: pods.Pod) -> None:
 
 
 def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int | None = None) -> None:
-    """Removes the pod with all its containers; what runs beside the sandbox is an error, unless `force` stops it."""
+    """Removes the pod with all its containers. What runs beside the sandbox is an error; with `force` it is killed,
+    after `timeout` seconds of asking.
+    """
     from crate.engine.remove import remove as remove_container
     from crate.engine.sweeping import sweep
 
@@ -103,7 +105,7 @@ def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int |
                 f"cannot be {RUNNING}"
             )
     if force:
-        stop(engine, pod, timeout)
+        stop(engine, pod, timeout or 0)
     # The one that was made last may share something of an older one.
     _each(reversed(pod.others), lambda member: remove_container(engine, member, force=force))
     late = pods.load(engine, pod.record)

@@ -15,7 +15,7 @@ _SIZE = "(format: <number>[<unit>], unit b, k, m or g)"
 
 
 def rows() -> list[Row]:
-    """Arguments and options, by topic; the help text sorts them by name and leaves out what the plan refuses."""
+    """Arguments and options, by topic; the help text sorts them by name and marks what the plan refuses."""
     found = [
         argument("image", "IMAGE"),
         argument("command", "[COMMAND] [ARG...]", required=False, several=True),
@@ -31,7 +31,8 @@ def rows() -> list[Row]:
         *_health(),
     ]
     for row in found:
-        row.default.hidden = row.default.hidden or row.name in UNSUPPORTED
+        if row.name in UNSUPPORTED:
+            row.default.help += " (refused)"
     return found
 
 
@@ -53,7 +54,8 @@ def _container() -> list[Row]:
         text("--stop-signal", help="Signal to stop the container", metavar="signal"),
         number("--timeout", help="Seconds that the container may run; then it is killed", metavar="seconds"),
         many("--requires", help="Container that must be started before this one"),
-        text("--pod", help="Run the container in an existing pod"),
+        text("--pod", help="Run the container in a pod; new:NAME makes it"),
+        text("--pod-id-file", help="Run the container in the pod whose ID is in the file", metavar="path"),
         text("--runtime", help="Accepted for docker's scripts: the runtime is built in"),
     ]
 
@@ -142,6 +144,10 @@ def _resources() -> list[Row]:
         text("--shm-size", help=f"Size of /dev/shm {_SIZE}", metavar="bytes"),
         flag("--oom-kill-disable", help="Disable OOM Killer"),
         number("--oom-score-adj", help="Tune host's OOM preferences (-1000 to 1000)"),
+        number("--cpu-count", help="CPU count of Windows"),
+        number("--cpu-percent", help="CPU percent of Windows"),
+        text("--io-maxbandwidth", help="Maximum IO bandwidth of Windows", metavar="bytes"),
+        number("--io-maxiops", help="Maximum IO operations per second of Windows"),
         text("--cgroup-parent", help="Optional parent cgroup for the container", metavar="path"),
         many("--cgroup-conf", help="Write VALUE into the file KEY of the container's cgroup", metavar="key=value"),
         text("--cgroups", help='Whether the container gets a cgroup ("enabled", "disabled")', metavar="mode"),
@@ -171,6 +177,7 @@ def _files() -> list[Row]:
         flag("--read-only-tmpfs", help="With --read-only, keep /run, /tmp and /var/tmp writable (default true)"),
         many("--device", help="Add a host device to the container", metavar="path[:target][:rwm]"),
         many("--device-cgroup-rule", help="Add a rule to the cgroup allowed devices list", metavar="rule"),
+        flag("--use-api-socket", help="Mount the socket of docker's daemon"),
         text("--gpus", help="GPU devices to add to the container ('all' to pass all GPUs)"),
         many("--secret", help="Secret to give to the container"),
         commas(
@@ -202,6 +209,7 @@ def _security() -> list[Row]:
 
 def _namespaces() -> list[Row]:
     return [
+        text("--isolation", help="Container isolation technology", metavar="technology"),
         text("--pid", help="PID namespace to use (host|private|container:ID)", metavar="mode"),
         text("--ipc", help="IPC mode to use (host|private|shareable|none|container:ID)", metavar="mode"),
         text("--uts", help="UTS namespace to use (host|private|container:ID)", metavar="mode"),

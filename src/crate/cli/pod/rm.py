@@ -33,9 +33,11 @@ def declare(app: Typer) -> None:
         "rm",
         main,
         *targets.rows("Remove"),
-        flag("--force", "-f", help="Stop the containers that run, and remove them"),
+        flag("--force", "-f", help="Remove the containers that run, too (uses SIGKILL)"),
         flag("--ignore", "-i", help="Ignore pods that do not exist"),
-        number("--timeout", "-t", "--time", help="Seconds to wait before killing a container (default 10)"),
+        number(
+            "--timeout", "-t", "--time", help="With --force: seconds to wait before killing a container (default 0)"
+        ),
         help="Remove one or more pods with their containers",
         examples="""
             crate pod rm web
