@@ -60,3 +60,26 @@ def test_run_takes_the_image_along(crate: Crate) -> None:
     assert crate.ok(*RUN, "--rmi", IMAGE, "echo", "last") == "last"
     assert crate("image", "exists", IMAGE).status == 1
     assert "--detach" in crate.fails(125, *RUN, "--rmi", "-d", IMAGE, "true")
+
+
+def test_platform_is_looked_at(crate: Crate) -> None:
+    assert crate.ok("image", "inspect", "--platform", "linux", "-f", "{{.Os}}", IMAGE) == "linux"
+    assert "is of linux/" in crate.fails(1, "image", "inspect", "--platform", "linux/s390x", "-f", "{{.Os}}", IMAGE)
+    assert "is of linux/" in crate.fails(1, "rmi", "--platform", "linux/s390x", IMAGE)
+    assert crate("image", "exists", IMAGE).status == 0
+    crate.ok("rmi", "--platform", "linux", IMAGE)
+    assert crate("image", "exists", IMAGE).status == 1
+
+
+def test_what_is_refused_says_why(crate: Crate) -> None:
+    for words, reason in {
+        "create --gpus all": "--device", "create --isolation hyperv": "default", "create --cpu-count 2": "Windows",
+        "create --io-maxiops 5": "Windows", "create --use-api-socket": "no daemon",
+        "create --storage-opt size=1G": "quotas", "create --volume-driver nfs": "local",
+        "create --link-local-ip 169.254.1.1": "--ip",
+    }.items():  # fmt: skip
+        refusal = crate.fails(125, *words.split(), IMAGE)
+        assert words.split()[1] in refusal and reason in refusal, refusal
+    assert "one platform" in crate.fails(125, "images", "--tree")
+    crate.ok("create", "--isolation", "default", "--cpu-count=0", "--volume-driver", "local", "--name", "one", IMAGE)
+    assert "--checkpoint is not supported" in crate.fails(125, "start", "--checkpoint", "x", "one")

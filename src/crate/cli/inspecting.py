@@ -41,6 +41,10 @@ def main(options: dict[str, Any]) -> int:
     found, failures = [], []
     for name in names:
         try:
+            if options.get("platform"):
+                from crate.image import wanted
+
+                wanted.check(engine.roots, name, options)
             found.append(_look_up(engine, kind, name, bool(options["size"])))
         except CrateError as error:
             failures.append(error)

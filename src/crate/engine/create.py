@@ -147,15 +147,9 @@ def _is_for(image: ImageRecord, options: dict[str, Any]) -> bool:
     """Whether the image is of the platform that is wanted, if one is."""
     if not any(options.get(name) for name in ("platform", "arch", "os", "variant")):
         return True
-    from crate.oci import platform
+    from crate.image.wanted import fits
 
-    own = platform.host()
-    if options.get("platform"):
-        wanted = platform.parse(options["platform"])
-    else:
-        architecture = options.get("arch") or own.architecture
-        wanted = platform.Platform(options.get("os") or own.os, architecture, options.get("variant") or "")
-    return platform.choose([platform.of(image["config"])], wanted, exact=True) is not None
+    return fits(image, options)
 
 
 def _make_room(engine: Engine, name: str | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from crate.errors import ImageError, NotFoundError, RegistryError, UsageError
 from crate.image import arrival, embedded, local
 from crate.image.progress import Progress
+from crate.image.wanted import fits, wanted_platform
 from crate.oci import platform
 from crate.oci import reference as references
 from crate.oci.document import Document, read_document
@@ -49,7 +50,7 @@ def ensure(
     is_id = found is not None and not found[1] and "@" not in text
     if is_id and policy == "always":
         raise UsageError(f"cannot pull {text}: it is the id of a local image", "pull by name")
-    if found and _fits(found[0], options) and (is_id or policy in ("missing", "never")):
+    if found and fits(found[0], options) and (is_id or policy in ("missing", "never")):
         return found[0]
     if policy == "never":
         raise NotFoundError(f"{text}: image not known", f"crate pull {text}")
@@ -107,25 +108,6 @@ def pull_tags(
     finally:
         client.close()
     return [pull(roots, settings, f"{reference.name}:{tag}", given, progress) for tag in tags if references.is_tag(tag)]
-
-
-def wanted_platform(options: Mapping[str, Any]) -> Platform | None:
-    """The platform that options ask for; None when they leave it to the host. Raises UsageError."""
-    if options.get("platform"):
-        if options.get("os") or options.get("arch") or options.get("variant"):
-            raise UsageError("--platform option can not be specified with --arch or --os")
-        return platform.parse(str(options["platform"]))
-    if not (options.get("os") or options.get("arch") or options.get("variant")):
-        return None
-    own = platform.host()
-    architecture = str(options.get("arch") or own.architecture)
-    return platform.Platform(str(options.get("os") or own.os), architecture, str(options.get("variant") or ""))
-
-
-def _fits(record: ImageRecord, options: Mapping[str, Any] | None) -> bool:
-    """Has a local image the platform that was asked for?"""
-    wanted = wanted_platform(options or {})
-    return wanted is None or platform.choose([platform.of(record["config"])], wanted, exact=True) is not None
 
 
 def _reference(roots: Roots, text: str) -> Reference:

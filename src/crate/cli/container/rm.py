@@ -69,7 +69,7 @@ def declare(app: Typer) -> None:
         flag("--latest", "-l", help="Act on the container created last"),
         flag("--ignore", "-i", help="Ignore containers that do not exist"),
         flag("--depend", help="Remove the containers that depend on it too"),
-        flag("--link", help="Refused: crate has no links between containers", hidden=True),
+        flag("--link", help="Remove the specified link (refused: crate has no links)"),
         many("--cidfile", help="Read the container ID from the file", metavar="path"),
         many("--filter", help="Remove the containers that match", metavar="key=value"),
         help="Remove one or more containers",

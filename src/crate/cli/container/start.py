@@ -16,6 +16,9 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import containers, start
     from crate.errors import CrateError, UsageError
 
+    for key in ("checkpoint", "checkpoint_dir"):
+        if options[key]:
+            raise UsageError(f"--{key.replace('_', '-')} is not supported", "crate makes no checkpoints")
     if options["all"] and options["containers"]:
         raise UsageError("either start all containers or the container(s) provided in the arguments")
     if options["attach"] or options["interactive"]:
@@ -41,6 +44,8 @@ def declare(app: Typer) -> None:
         argument("containers", "CONTAINER [CONTAINER...]", required=False, several=True),
         flag("--attach", "-a", help="Attach STDOUT/STDERR and forward signals"),
         flag("--interactive", "-i", help="Attach container's STDIN"),
+        text("--checkpoint", help="Restore from this checkpoint (refused)", metavar="name"),
+        text("--checkpoint-dir", help="Directory of checkpoints (refused)", metavar="path"),
         text("--detach-keys", help="Override the key sequence for detaching a container"),
         flag("--sig-proxy", help="Proxy received signals to the process (default true if attaching)"),
         flag("--all", help="Start all containers"),

@@ -15,6 +15,10 @@ def main(options: dict[str, Any]) -> int:
     from crate.cli import output
     from crate.cli.image import listing
 
+    if options["tree"]:
+        from crate.errors import UsageError
+
+        raise UsageError("--tree is not supported", "an image in the store has one platform: see `crate images`")
     engine = crate.engine.open(options["globals"])
     output.write(listing.text(engine, options))
     return 0
@@ -36,6 +40,7 @@ def declare(app: Typer) -> None:
         flag("--quiet", "-q", help="Only show image IDs"),
         flag("--noheading", "-n", help="Do not print the column headings"),
         flag("--history", help="Show the names that images have had"),
+        flag("--tree", help="List the platforms of images as a tree (refused: an image has one here)"),
         text("--sort", help="Sort by created, id, repository, size or tag", metavar="field"),
         help="List images",
         examples="""

@@ -27,6 +27,7 @@ def declare(app: Typer) -> None:
         text(
             "--format", "-f", help='Format output using a Go template, "table TEMPLATE" or "json"', metavar="template"
         ),
+        text("--platform", help="Refuse an image of another platform", metavar="os/arch[/variant]"),
         help="Display detailed information on one or more images",
         examples="""
             crate image inspect alpine

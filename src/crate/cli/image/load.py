@@ -17,7 +17,7 @@ def main(options: dict[str, Any]) -> int:
     from crate.cli import output, progress
     from crate.errors import UsageError
     from crate.image import load
-    from crate.image.pull import wanted_platform
+    from crate.image.wanted import wanted_platform
 
     source = options["input"]
     if source is None and os.isatty(0):

@@ -23,6 +23,11 @@ def main(options: dict[str, Any]) -> int:
     if not options["all"] and not names:
         raise UsageError("image name or ID must be specified")
     engine = crate.engine.open(options["globals"])
+    if options["platform"]:
+        from crate.image import wanted
+
+        for name in names:
+            wanted.check(engine.roots, name, options)
     if options["all"]:
         removals, failures = remove.remove_all(engine.roots, users(engine), force=force)
     else:
@@ -39,7 +44,7 @@ def main(options: dict[str, Any]) -> int:
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command, flag
+    from crate.cli.options import argument, command, flag, text
 
     command(
         app,
@@ -49,6 +54,7 @@ def declare(app: Typer) -> None:
         flag("--force", "-f", help="Force removal of the image, and of the containers that use it"),
         flag("--no-prune", help="Do not delete untagged parents"),
         flag("--all", "-a", help="Remove all images"),
+        text("--platform", help="Remove the image only if it is of this platform", metavar="os/arch[/variant]"),
         flag("--ignore", "-i", help="Ignore images that do not exist"),
         help="Remove one or more images",
         examples="""
