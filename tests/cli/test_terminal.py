@@ -92,6 +92,14 @@ def test_input_that_is_no_terminal(crate: Crate) -> None:
     assert crate("run", "--rm", "-t", "--network", "none", IMAGE, "echo", "hi")[1:] == ("hi\n", "")
 
 
+def test_end_of_input_that_is_no_terminal(crate: Crate) -> None:
+    """podman waits for ever here, docker refuses: crate types ctrl-d, as script(1) does."""
+    result = crate("run", "--rm", "-it", "--network", "none", IMAGE, "sh", input="echo $((40 + 2)); exit 3\n")
+    assert result.status == 3 and "42" in result.out.split()
+    assert crate("run", "--rm", "-it", "--network", "none", IMAGE, "sh", input="").status == 0
+    assert crate.ok("run", "--rm", "-it", "--network", "none", IMAGE, "cat", input="no end") == "no endno end"
+
+
 def test_size_from_the_first_moment(crate: Crate, spawn: Spawn) -> None:
     terminal = spawn("run", "--rm", "-it", "--network", "none", IMAGE, "stty", "size", rows=41, columns=123)
     status, shown = terminal.end()

@@ -30,7 +30,7 @@ _KINDS = {
     "storage_driver": "overlay vfs", "systemd": "true false always", "type": "container image network volume",
     "userns": "host keep-id nomap auto", "uts": "host private container:",
 }  # fmt: skip
-_RUNNING = ("container.stop", "container.kill", "container.exec")
+_RUNNING = ("container.stop", "container.kill", "container.exec", "container.attach")
 _STOPPED = ("container.start",)
 _OF_MODULE = {
     ("image.tag", "names"): "images",

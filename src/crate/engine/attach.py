@@ -11,6 +11,7 @@ import termios
 from struct import unpack
 
 from crate.engine import wire
+from crate.errors import StateError
 from crate.linux import process
 from crate.oci import json
 
@@ -18,10 +19,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from crate.engine.containers import Container
     from crate.engine.context import Engine
 
 #: signals that --sig-proxy does not forward: they are about this process (docker forwards all others)
 _OWN_SIGNALS = (_signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGKILL, _signal.SIGSTOP, _signal.SIGWINCH)
+#: signals that end this process and can be caught: first it gives its terminal back
+_ENDINGS = (
+    _signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGABRT, _signal.SIGUSR1, _signal.SIGUSR2,
+    _signal.SIGALRM, _signal.SIGTERM, _signal.SIGXCPU, _signal.SIGVTALRM, _signal.SIGPROF, _signal.SIGIO,
+    _signal.SIGPWR, _signal.SIGSYS,
+)  # fmt: skip
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 
 
@@ -41,6 +49,7 @@ class Relay:
         terminal: bool,
         detach_keys: bytes,
         proxy_signals: bool,
+        redraw: bool = False,
     ) -> None:
         self.socket = socket
         self.stdin = stdin
@@ -48,33 +57,39 @@ class Relay:
         self.detach_keys = detach_keys
         self.proxy_signals = proxy_signals
         self.pidfd = pidfd
+        self._redraw = redraw
         self._typed = b""
-        self._unsent = b""
+        self._unsent: list[bytes] = []
+        self._saved: list[Any] | None = None
+        #: bytes of output that the monitor did not keep for this process
+        self.skipped = 0
 
     def run(self) -> dict[str, Any] | None:
         """Serves until the container has ended (its exit record) or this caller detached (None)."""
         wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        handlers = self._catch_signals()
-        saved = self._raw_terminal()
+        handlers: dict[int, Any] = {}
         try:
+            self._catch_signals(handlers)
+            self._raw_terminal()
             if self.terminal:
-                self._send_size()
+                self._send_size(self._redraw)
             return self._loop(wake_read)
         except Detached:
-            self.socket.send(wire.DETACH)
+            try:
+                self.socket.send(wire.DETACH, _socket.MSG_NOSIGNAL)
+            except OSError:
+                pass  # it has just ended
             return None
         finally:
-            if saved is not None:
-                termios.tcsetattr(0, termios.TCSADRAIN, saved)
+            self._restore_terminal(termios.TCSADRAIN)
             _signal.set_wakeup_fd(-1)
             for number, handler in handlers.items():
                 _signal.signal(number, handler)
             os.close(wake_read)
             os.close(wake_write)
 
-    def _catch_signals(self) -> dict[int, Any]:
-        handlers = {}
+    def _catch_signals(self, handlers: dict[int, Any]) -> None:
         wanted = set(_signal.valid_signals()) - set(_OWN_SIGNALS) if self.proxy_signals else set()
         if self.terminal:
             wanted.add(_signal.SIGWINCH)
@@ -87,13 +102,44 @@ class Relay:
                 handlers[number] = _signal.signal(number, lambda *_: None)
             except (OSError, ValueError):
                 continue
-        return handlers
+        if self._owns_terminal():
+            for number in _ENDINGS:
+                if number not in wanted and _signal.getsignal(number) != _signal.SIG_IGN:
+                    handlers[number] = _signal.signal(number, self._end_by)
+            handlers[_signal.SIGTSTP] = _signal.signal(_signal.SIGTSTP, self._stop)
 
-    def _raw_terminal(self) -> list[Any] | None:
-        if not (self.terminal and self.stdin and os.isatty(0)):
-            return None
-        saved = termios.tcgetattr(0)
-        raw = termios.tcgetattr(0)
+    def _owns_terminal(self) -> bool:
+        return self.terminal and self.stdin and os.isatty(0)
+
+    def _end_by(self, number: int, _frame: object) -> None:
+        """Ends this process by a signal, its terminal as it was."""
+        self._restore_terminal(termios.TCSANOW)
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        """Stops this process (kill -TSTP: a raw terminal's ctrl-z is the container's), its terminal as it was."""
+        self._restore_terminal(termios.TCSANOW)
+        os.kill(os.getpid(), _signal.SIGSTOP)
+        self._raw_terminal()
+        self._send_size(redraw=True)
+
+    def _restore_terminal(self, when: int) -> None:
+        saved, self._saved = self._saved, None
+        if saved is not None:
+            try:
+                termios.tcsetattr(0, when, saved)
+            except termios.error:
+                pass  # it is gone
+
+    def _raw_terminal(self) -> None:
+        """cfmakeraw(3)."""
+        if not self._owns_terminal():
+            return
+        try:
+            saved, raw = termios.tcgetattr(0), termios.tcgetattr(0)
+        except termios.error:
+            return
         raw[0] &= ~(
             termios.IGNBRK
             | termios.BRKINT
@@ -108,8 +154,11 @@ class Relay:
         raw[2] = raw[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
         raw[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
         raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
-        termios.tcsetattr(0, termios.TCSADRAIN, raw)
-        return saved
+        self._saved = saved
+        try:
+            termios.tcsetattr(0, termios.TCSADRAIN, raw)
+        except termios.error:
+            self._saved = None
 
     def _loop(self, wake_fd: int) -> dict[str, Any] | None:
         stdin_open = self.stdin
@@ -128,8 +177,9 @@ class Relay:
                     stdin_open = self._read_stdin()
                 else:
                     if event & select.POLLOUT:
-                        packet, self._unsent = self._unsent, b""
-                        self._send(packet)
+                        packets, self._unsent = self._unsent, []
+                        for packet in packets:
+                            self._send(packet)
                     if event & (select.POLLIN | select.POLLHUP):
                         ended = self._receive()
                         if ended is not None:
@@ -140,6 +190,8 @@ class Relay:
         kind, data = packet[:1], packet[1:]
         if kind in (wire.STDOUT, wire.STDERR):
             _write(1 if kind == wire.STDOUT else 2, data)
+        elif kind == wire.SKIPPED:
+            self.skipped += int(data)
         elif kind == wire.ENDED:
             return json.loads(data)  # type: ignore[no-any-return]
         elif not kind:
@@ -162,6 +214,9 @@ class Relay:
         except OSError:
             data = b""
         if not data:
+            if self._typed:
+                self._send(wire.STDIN + self._typed)  # no more keys come: it was not the beginning of them
+                self._typed = b""
             self._send(wire.STDIN_END)
             return False
         if self.terminal and self.detach_keys:
@@ -183,18 +238,51 @@ class Relay:
         return passed
 
     def _send(self, packet: bytes) -> None:
+        if self._unsent and packet[:1] in (wire.STDIN, wire.STDIN_END):
+            self._unsent.append(packet)
+            return
         try:
             self.socket.send(packet, _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT)
         except BlockingIOError:
             if packet[:1] in (wire.STDIN, wire.STDIN_END):
-                self._unsent = packet
+                self._unsent.append(packet)
         except OSError:
             pass  # the monitor is gone, which the next receive tells
 
-    def _send_size(self) -> None:
+    def _send_size(self, redraw: bool = False) -> None:
+        """`redraw`: another size first, at whose change a program draws its screen again, as docker does it."""
         size = window_size()
+        if size and redraw:
+            self._send(wire.RESIZE + b"%d %d" % (size[0] + 1, size[1]))
         if size:
-            self._send(wire.RESIZE + "{} {}".format(*size).encode())
+            self._send(wire.RESIZE + b"%d %d" % (size[0], size[1]))
+
+
+def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int:
+    """Joins a container that runs: the exit status of its command, or 0 after the detach keys. StateError."""
+    from crate.engine import start
+
+    keys = options.get("detach_keys")
+    if keys is not None:
+        parse_detach_keys(keys)
+    status = container.state(engine)["status"]
+    if status == "paused":
+        raise StateError("you cannot attach to a paused container", f"crate unpause {container.name}")
+    if status != "running":
+        raise StateError("you can only attach to running containers", f"crate start {container.name}")
+    record = container.record
+    stdin = bool(record["interactive"]) and not options.get("no_stdin")
+    # docker's StdinOnce: what was created to be attached to loses its stdin with whoever was; a detached one keeps it.
+    hello = {"stdout": True, "stderr": True, "stdin": stdin, "stdin_once": stdin and "stdin" in record["attach"]}
+    if record["tty"]:
+        start.add_terminal(engine, hello)
+    socket, pidfd = start.join(container, hello)
+    proxy = options.get("sig_proxy")
+    return start.stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn or _silent)
+
+
+def _silent(_text: str) -> None:
+    """Who gave no way to show warnings."""
 
 
 def window_size() -> list[int] | None:

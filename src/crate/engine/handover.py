@@ -62,6 +62,7 @@ def record(monitor: Monitor) -> dict[str, Any]:
         "output": [[fd, stream.decode()] for fd, stream in streams.output.items()],
         "stdin": streams.stdin_fd,
         "stdin_ends": streams.stdin_ends,
+        "ends_to_type": streams.ends_to_type,
         "stdin_pending": [data.decode("latin-1") for data in streams.stdin_pending],
         "terminal": streams.terminal,
         "log_partial": streams.log.record()["partial"] if streams.log else {},
@@ -70,6 +71,7 @@ def record(monitor: Monitor) -> dict[str, Any]:
                 "fd": client.socket.fileno(),
                 "hello": client.hello,
                 "pending": [packet.decode("latin-1") for packet in client.pending],
+                "skipped": client.skipped,
             }
             for client in streams.clients
         ],
@@ -120,10 +122,12 @@ def _monitor(known: dict[str, Any]) -> Monitor:
     log = monitor.open_log(facts, known["log_partial"])
     streams = Streams(log, output, known["stdin"], known["terminal"])
     streams.stdin_ends = known["stdin_ends"]
+    streams.ends_to_type = known.get("ends_to_type", 0)
     streams.stdin_pending = [data.encode("latin-1") for data in known["stdin_pending"]]
     for client in known["clients"]:
         pending = [packet.encode("latin-1") for packet in client["pending"]]
-        streams.clients.append(Client(_socket.socket(fileno=client["fd"]), client["hello"], pending))
+        socket = _socket.socket(fileno=client["fd"])
+        streams.clients.append(Client(socket, client["hello"], pending, client.get("skipped", 0)))
     inherited = [*output, known["stdin"], known["pidfd"], known["listener"], *(c["fd"] for c in known["clients"])]
     for fd in [*inherited, facts["membership"], *((facts["state"]["lease"] or {}).get("port_fds") or [])]:
         if fd >= 0:

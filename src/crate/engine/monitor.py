@@ -17,7 +17,7 @@ import time
 
 from crate.engine import wire
 from crate.engine.log_file import LogFile
-from crate.engine.streams import Client, Streams
+from crate.engine.streams import LOOK_SECONDS, Client, Streams
 from crate.oci import json
 
 TYPE_CHECKING = False
@@ -79,6 +79,8 @@ class Monitor:
             moments.append(self.facts["kill_at"])
         if self._accepts_at > time.monotonic():
             moments.append(self._accepts_at)
+        if self.streams.looks:
+            moments.append(time.monotonic() + LOOK_SECONDS)
         return max(0.0, (min(moments) - time.monotonic()) * 1000) if moments else None
 
     def _end_its_time(self) -> None:
@@ -128,7 +130,7 @@ class Monitor:
         kind, data = packet[:1], packet[1:]
         try:
             if kind == wire.HELLO:
-                client.hello = _HELLO | json.loads(data)
+                client.hello = _HELLO | json.loads(data) | {"late": True}
                 wire.send_started(client.socket, self.facts["state"]["pid"], self.pidfd)
             elif kind == wire.RESIZE and self.streams.terminal and self.streams.output:
                 self.streams.resize(data)

@@ -6,7 +6,7 @@ import os
 
 from crate.engine.launch import Starter, fork_starter
 from crate.engine.root_mount import mount_root
-from crate.errors import CrateError, NotFoundError, StateError
+from crate.errors import CrateError, HostError, NotFoundError, StateError
 from crate.oci import json
 from crate.storage.lock import Lock
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from crate.engine.containers import Container
-    from crate.engine.context import Engine
+    from crate.engine.context import Engine, Warn
 
 
 def start(engine: Engine, container: Container) -> None:
@@ -46,12 +46,11 @@ def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int
     hello = {"stdout": True, "stderr": True, "stdin": interactive, "stdin_once": interactive}
     if container.record["tty"]:
         add_terminal(engine, hello)
-    if container.state(engine)["status"] in ("running", "paused"):
-        socket, pidfd = _join(container, hello)
-    else:
-        socket, pidfd = begin(engine, container, hello)
+    joins = container.state(engine)["status"] in ("running", "paused")
+    socket, pidfd = join(container, hello) if joins else begin(engine, container, hello)
     proxy = options.get("sig_proxy")
-    return stay(container, socket, pidfd, hello, options.get("detach_keys"), proxy is None or bool(proxy))
+    keys = options.get("detach_keys")
+    return stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn if joins else None)
 
 
 def add_terminal(engine: Engine, hello: dict[str, Any]) -> None:
@@ -63,7 +62,7 @@ def add_terminal(engine: Engine, hello: dict[str, Any]) -> None:
         warn_without_terminal(engine)
 
 
-def _join(container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, int]:
+def join(container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, int]:
     """A connection to the monitor of a container that runs, and the pidfd of its init."""
     from crate.engine import wire
 
@@ -135,8 +134,12 @@ def stay(
     hello: dict[str, Any],
     detach_keys: str | None,
     proxy_signals: bool,
+    warn: Warn | None = None,
 ) -> int:
-    """Relays until the end; gives the exit status."""
+    """Relays until the end; gives the exit status.
+
+    `warn` is for who joined a container that ran: it is told what output it missed, which is an error of others.
+    """
     from crate.engine import attach as attaching
 
     terminal, stdin = bool(container.record["tty"]), bool(hello.get("stdin"))
@@ -149,6 +152,12 @@ def stay(
         detach_keys=attaching.parse_detach_keys(keys),
         # Who types at a terminal sends signals by its keys; others, to this process, are for this process: as docker.
         proxy_signals=proxy_signals and not (terminal and stdin),
+        redraw=bool(warn),
     )
     ended = relay.run()
+    if relay.skipped:
+        text = f"{relay.skipped} bytes of the output of {container.name} were skipped: this command did not take them"
+        if not warn:
+            raise HostError(text, f"crate logs {container.name}")
+        warn(f"{text}, see crate logs {container.name}")
     return int(ended["exit_code"]) if ended else 0

@@ -6,7 +6,8 @@ import _socket
 import fcntl
 import os
 import select
-from struct import pack
+import time
+from struct import pack, unpack
 
 from crate.engine import wire
 from crate.oci import json
@@ -18,27 +19,78 @@ if TYPE_CHECKING:
     from crate.engine.log_file import LogFile
 
 _TIOCSWINSZ = 0x5414
-#: A client this far behind stops the reading of the container's output, until it has caught up or gone.
+#: A client this many bytes behind holds up the container, or misses what comes (docs/decisions/0090).
 _BEHIND = 1 << 20
+#: A caller that is stopped holds its container up no longer than this.
+_PATIENCE_SECONDS = 10.0
+#: how often it is looked whether such a one is stopped
+LOOK_SECONDS = 1.0
+_ENDS_TYPED = 5
 #: What a pipe holds at most, unless root has raised fs.pipe-max-size (pipe(7)).
 _PIPE_MAX = 1 << 20
 
 
 class Client:
-    """A connected caller: what it wants to see, and what it was not able to take yet."""
+    """A connected caller: what it wants to see, and what it was not able to take yet.
+
+    Who started the container gets every byte of it, as through a pipe: the container waits while it is behind, unless
+    it is stopped. Whoever came later (`late` in its hello) holds nothing up: it misses what it is too slow for.
+    """
 
     def __init__(
-        self, socket: _socket.socket, hello: dict[str, Any] | None, pending: list[bytes] | None = None
+        self,
+        socket: _socket.socket,
+        hello: dict[str, Any] | None,
+        pending: list[bytes] | None = None,
+        skipped: int = 0,
     ) -> None:
         socket.setblocking(False)
         self.socket = socket
         self.hello = hello
         self.pending = pending or []
         self.pending_bytes = sum(map(len, self.pending))
+        #: bytes that it missed and has not been told of yet; while there are some, it misses more
+        self.skipped = skipped
+        self._stopped_since = 0.0
 
     def wants(self, stream: bytes) -> bool:
         """Whether it asked for this stream."""
         return bool(self.hello and self.hello.get("stdout" if stream == wire.STDOUT else "stderr"))
+
+    def holds(self) -> bool:
+        """Whether the container's output has to wait for it."""
+        if self.pending_bytes <= _BEHIND or self.skipped:
+            return False
+        if self.is_owed():
+            self._stopped_since = 0.0
+            return True
+        if not self.hello or self.hello.get("late"):
+            return False
+        self._stopped_since = self._stopped_since or time.monotonic()
+        return time.monotonic() - self._stopped_since < _PATIENCE_SECONDS
+
+    def is_owed(self) -> bool:
+        """Whether every byte is waited for."""
+        return bool(self.hello and not self.hello.get("late")) and not self._is_stopped()
+
+    def _is_stopped(self) -> bool:
+        """Whether its process is (SIGSTOP, a debugger): such a one would hold the container up for ever."""
+        pid, _, _ = unpack("=3i", self.socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))
+        try:
+            fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return os.read(fd, 4096).rpartition(b") ")[2][:1] in (b"T", b"t")
+        finally:
+            os.close(fd)
+
+    def show(self, packet: bytes) -> bool:
+        """Sends what the container wrote, keeps it for later, or counts it as missed; False when the client is gone."""
+        if self.skipped or self.pending_bytes > _BEHIND:
+            self.skipped += len(packet) - 1
+            return True
+        return self.send(packet)
 
     def send(self, packet: bytes) -> bool:
         """Sends, or keeps for later; False when the client is gone."""
@@ -65,7 +117,24 @@ class Client:
             except OSError:
                 return False
             self.pending_bytes -= len(self.pending.pop(0))
-        return True
+        return not self.skipped or self._tell_skipped()
+
+    def _tell_skipped(self) -> bool:
+        packet, self.skipped = wire.SKIPPED + b"%d" % self.skipped, 0
+        return self.send(packet)
+
+    def tell(self, packet: bytes) -> bool:
+        """Sends what is no output, after what it missed; False when the client is gone."""
+        return (not self.skipped or self._tell_skipped()) and self.send(packet)
+
+    def part(self) -> None:
+        """The end for one that takes nothing: the last packet and what it missed go into room kept for them."""
+        last = self.pending.pop()
+        for packet in self.pending:
+            self.skipped += int(packet[1:]) if packet[:1] == wire.SKIPPED else len(packet) - 1
+        self.pending.clear()
+        self.socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, 1 << 20)  # the kernel makes it twice what it was
+        self.tell(last)
 
 
 class Streams:
@@ -81,11 +150,21 @@ class Streams:
         self.terminal = terminal
         self.stdin_pending: list[bytes] = []
         self.stdin_ends = False
+        self._midline = False
+        #: how often the end of the input is still to be typed to a terminal
+        self.ends_to_type = 0
+        self._end_typed_at = 0.0
         self.clients: list[Client] = []
+        #: something is to be looked at again after LOOK_SECONDS, without an event
+        self.looks = False
 
     def interests(self, poll: select.poll) -> None:
         """Registers with a fresh poll object whatever can move now."""
-        held = any(client.pending_bytes > _BEHIND for client in self.clients)
+        held = any(client.holds() for client in self.clients)
+        if self.ends_to_type and time.monotonic() - self._end_typed_at >= LOOK_SECONDS:
+            self.ends_to_type -= 1
+            self._type_end()
+        self.looks = held or self.ends_to_type > 0
         if not held:
             for fd in self.output:
                 poll.register(fd, select.POLLIN)
@@ -100,7 +179,7 @@ class Streams:
     def read_output(self, fd: int) -> bool:
         """Moves what is there from the container to log and clients; False at the end of the stream."""
         try:
-            data = os.read(fd, wire.CHUNK)
+            data = os.read(fd, 2 * wire.CHUNK)  # a pipe's whole content
         except BlockingIOError:
             return True
         except OSError:  # EIO: the last slave of a pty was closed
@@ -111,10 +190,12 @@ class Streams:
         stream = self.output[fd]
         if self.log:
             self.log.write("stdout" if stream == wire.STDOUT else "stderr", data)
-        packet = stream + data
         for client in list(self.clients):
-            if client.wants(stream) and not client.send(packet):
-                self.drop(client)
+            if client.wants(stream):
+                for start in range(0, len(data), wire.CHUNK):
+                    if not client.show(stream + data[start : start + wire.CHUNK]):
+                        self.drop(client)
+                        break
         return True
 
     def close_output(self, fd: int) -> None:
@@ -151,11 +232,12 @@ class Streams:
             packet = b""
         kind = packet[:1]
         if kind == wire.STDIN:
+            self._midline = packet[-1:] not in (b"\n", b"\r")
             self.take_stdin(packet[1:])
         elif kind == wire.STDIN_END:
             if client.hello and client.hello.get("stdin_once"):
                 if self.terminal:
-                    self.take_stdin(b"\x04")  # what was piped in has ended: ctrl-d is how a terminal says so
+                    self.ends_to_type = _ENDS_TYPED
                 else:
                     self.end_stdin()
         elif not packet or kind == wire.DETACH:
@@ -172,7 +254,7 @@ class Streams:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             self.interests(poll)
-            for fd, event in poll.poll():
+            for fd, event in poll.poll(LOOK_SECONDS * 1000 if self.looks else None):
                 if fd == pidfd:
                     return
                 if fd in self.output and event & (select.POLLIN | select.POLLHUP):
@@ -189,6 +271,14 @@ class Streams:
         if self.stdin_fd >= 0 and not self.stdin_ends:
             self.stdin_pending.append(data)
             self.write_stdin()
+
+    def _type_end(self) -> None:
+        """What was piped in has ended: ctrl-d is how a terminal says so, twice where a line was begun (script(1)).
+
+        A program that sets up its terminal only then reads a NUL in its place, so it is typed again a few times.
+        """
+        self.take_stdin(b"\x04\x04" if self._midline else b"\x04")
+        self._midline, self._end_typed_at = False, time.monotonic()
 
     def end_stdin(self) -> None:
         """Closes the container's stdin once what waits was written; a terminal stays."""
@@ -233,16 +323,23 @@ class Streams:
         """Sends one message to every client."""
         packet = kind + json.dumps(fields).encode()
         for client in list(self.clients):
-            if not client.send(packet):
+            if not client.tell(packet):
                 self.drop(client)
 
     def flush_all(self) -> None:
-        """Waits until every client has everything or is gone."""
+        """Waits until every client has everything or is gone; no longer for one that is stopped, or came later."""
+        stuck: dict[Client, float] = {}
         while waiting := [client for client in self.clients if client.pending]:
             poll = select.poll()
             for client in waiting:
                 poll.register(client.socket.fileno(), select.POLLOUT)
-            poll.poll()
+            poll.poll(LOOK_SECONDS * 1000)
             for client in waiting:
+                before = len(client.pending)
                 if not client.flush():
+                    self.drop(client)
+                elif len(client.pending) < before or client.is_owed():
+                    stuck.pop(client, None)
+                elif time.monotonic() - stuck.setdefault(client, time.monotonic()) > _PATIENCE_SECONDS:
+                    client.part()
                     self.drop(client)

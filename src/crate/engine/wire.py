@@ -7,7 +7,8 @@ The first byte is the kind, the rest its data.
       i  bytes for the container's stdin           f  failed to start: JSON {"message", "hint", "status"}
       z  end of the container's stdin              o  bytes of stdout (and of a terminal)
       w  terminal size: "ROWS COLUMNS"             e  bytes of stderr
-      d  detach                                    x  ended, everything was sent: the exit record as JSON
+      d  detach                                    g  bytes of output that it was too slow for: a decimal number
+                                                   x  ended, everything was sent: the exit record as JSON
 
 "started" carries a pidfd of the container's init, so that a client signals exactly that process, itself.
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HELLO, STDIN, STDIN_END, RESIZE, DETACH = b"H", b"i", b"z", b"w", b"d"
-STARTED, FAILED, STDOUT, STDERR, ENDED = b"s", b"f", b"o", b"e", b"x"
+STARTED, FAILED, STDOUT, STDERR, SKIPPED, ENDED = b"s", b"f", b"o", b"e", b"g", b"x"
 
 #: bytes of data a packet: well below the smallest default socket buffer (net.core.wmem_default, 212992)
 CHUNK = 32768
