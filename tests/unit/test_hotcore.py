@@ -12,7 +12,7 @@ import pytest
 from abilities import CHECKOUT
 
 # A package called crate, and the real hotcore.py before it, as src/crate/__main__.py has it.
-SCRIPT = """
+BEGIN = """
 import sys, importlib.util
 place = sys.argv[1]
 spec = importlib.util.spec_from_file_location("hotcore", sys.argv[2])
@@ -22,6 +22,8 @@ sys.path.insert(0, place)
 import crate
 hotcore.install(place + "/crate")
 hotcore.load("job")
+"""
+SCRIPT = """
 made = sorted(name for name in sys.modules if name[:6] == "crate.")
 from crate import one
 from crate.pack import two
@@ -54,7 +56,7 @@ def package(tmp_path: Path) -> Path:
 def run(package: Path, *flags: str) -> str:
     """One process that imports everything; what it saw."""
     hotcore = CHECKOUT / "src/crate/hotcore.py"
-    command = [sys.executable, "-I", "-S", *flags, "-c", SCRIPT, str(package.parent), str(hotcore)]
+    command = [sys.executable, "-I", "-S", *flags, "-c", BEGIN + SCRIPT, str(package.parent), str(hotcore)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seen, late = done.stdout.splitlines()
     assert late == seen.split()[1]
@@ -104,11 +106,13 @@ def test_writes_nothing_where_bytecode_is_not_wanted(package: Path) -> None:
 
 def test_a_package_that_was_there_before(package: Path) -> None:
     """A group learned where a package had been imported already also serves where it has not."""
-    first = SCRIPT.replace('hotcore.load("job")', 'import crate.pack\nhotcore.load("job")').replace(
-        "from crate.pack import late", "hotcore.learn(); from crate.pack import late"
+    first = (
+        (BEGIN + SCRIPT)
+        .replace('hotcore.load("job")', 'import crate.pack\nhotcore.load("job")')
+        .replace("from crate.pack import late", "hotcore.learn(); from crate.pack import late")
     )
     first = first.replace("from crate import one\n", "from crate import one\nfrom crate.pack import more\n")
-    then = SCRIPT.replace("made = ", "print(sys.modules['crate.pack.more'].THREE); made = ")
+    then = (BEGIN + SCRIPT).replace("made = ", "print(sys.modules['crate.pack.more'].THREE); made = ")
     (package / "pack/more.py").write_text("from crate.pack import IT\nTHREE = IT + 1\n")
     hotcore = str(CHECKOUT / "src/crate/hotcore.py")
     for script, said in ((first, "1 2 True ['crate.one', 'crate.pack', 'crate.pack.two']"), (then, "3")):
@@ -125,15 +129,6 @@ def test_leaves_nothing_else(package: Path) -> None:
 
 
 APART = """
-import sys, importlib.util
-place = sys.argv[1]
-spec = importlib.util.spec_from_file_location("hotcore", sys.argv[2])
-hotcore = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(hotcore)
-sys.path.insert(0, place)
-import crate
-hotcore.install(place + "/crate")
-hotcore.load("job")
 from crate import one
 made = lambda: sorted(name for name in sys.modules if name[:6] == "crate.")
 before = made()
@@ -154,7 +149,7 @@ def test_what_some_commands_need_is_a_group_of_its_own(package: Path) -> None:
     hotcore = CHECKOUT / "src/crate/hotcore.py"
 
     def once(*group: str) -> str:
-        command = [sys.executable, "-I", "-S", "-c", APART, str(package.parent), str(hotcore), *group]
+        command = [sys.executable, "-I", "-S", "-c", BEGIN + APART, str(package.parent), str(hotcore), *group]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     assert once("pair") == "['crate.one'] ['crate.one']"  # it only learns

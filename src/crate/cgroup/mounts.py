@@ -13,6 +13,15 @@ TARGET = "/sys/fs/cgroup"
 DEFAULT_OPTIONS = ("nosuid", "noexec", "nodev", "relatime", "ro")
 
 
+def mounts_of(spec: dict[str, Any], cgroup: Cgroup) -> list[dict[str, Any]]:
+    """The parts that stand for the cgroup mount of a config.json, if it has one."""
+    private = any(entry["type"] == "cgroup" for entry in (spec.get("linux") or {}).get("namespaces") or [])
+    for entry in spec.get("mounts") or []:
+        if entry.get("type") in ("cgroup", "cgroup2"):
+            return mounts_for(cgroup, private, options=entry.get("options") or [])
+    return []
+
+
 def mounts_for(
     cgroup: Cgroup, cgroupns: bool, *, options: Iterable[str] = DEFAULT_OPTIONS, target: str = TARGET
 ) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import _signal
 import os
 
-from crate import cgroup
-from crate.cgroup.mounts import mounts_for
+from crate import cgroup, errors
+from crate.cgroup.explain import ignored
+from crate.cgroup.mounts import mounts_of
 from crate.engine import wire
 from crate.engine.attach import Relay
 from crate.engine.offspring import exit_code, failure, refuse
@@ -40,6 +41,8 @@ def run(engine: Engine, bundle: str, container_id: str) -> int:
     path = linux.get("cgroupsPath") or f"/crate/{container_id}"
     group = cgroup.create(path, with_default_rules(linux.get("resources") or {}))
     try:
+        for text in ignored(group, linux.get("resources") or {}) if errors.show_notice else ():
+            errors.show_notice(f"WARNING: {text}")
         if (spec.get("process") or {}).get("terminal"):
             return _with_terminal(engine, bundle, container_id, spec, group)
         created = _create(engine, bundle, container_id, spec, group)
@@ -72,17 +75,12 @@ def load(bundle: str) -> dict[str, Any]:
 def _create(
     engine: Engine, bundle: str, container_id: str, spec: dict[str, Any], group: cgroup.Cgroup
 ) -> runtime.Created:
-    private = any(entry["type"] == "cgroup" for entry in (spec.get("linux") or {}).get("namespaces") or [])
-    parts: list[dict[str, Any]] = []
-    for entry in spec.get("mounts") or []:
-        if entry.get("type") in ("cgroup", "cgroup2"):
-            parts = mounts_for(group, private, options=entry.get("options") or [])
     return runtime.create(
         container_id,
         bundle,
         spec,
         cgroup=group,
-        cgroup_mounts=parts,
+        cgroup_mounts=mounts_of(spec, group),
         bind_devices=engine.roots.rootless,
         seccomp_cache=f"{engine.roots.graphroot}/cache/seccomp",
     )

@@ -9,7 +9,7 @@ import os
 import time
 
 from crate import cgroup, hotcore
-from crate.cgroup.mounts import mounts_for
+from crate.cgroup.mounts import mounts_of
 from crate.engine import etc_files, monitor, wire
 from crate.engine.containers import load
 from crate.engine.joining import borrow_mounts, resolve
@@ -101,7 +101,7 @@ def _start(
         mountpoint=container.paths.work,
         stdio=theirs,
         cgroup=group,
-        cgroup_mounts=_cgroup_mounts(spec, group),
+        cgroup_mounts=mounts_of(spec, group),
         bind_devices=roots.rootless,
         mount_fds=borrow_mounts(container, spec) if record["joins"] else None,
         seccomp_cache=f"{roots.graphroot}/cache/seccomp",
@@ -184,15 +184,6 @@ def _without_mknod(spec: dict[str, Any]) -> dict[str, Any]:
     process = spec["process"]
     sets = {name: [cap for cap in caps if cap != "CAP_MKNOD"] for name, caps in process["capabilities"].items()}
     return {**spec, "process": {**process, "capabilities": sets}}
-
-
-def _cgroup_mounts(spec: dict[str, Any], group: cgroup.Cgroup) -> list[dict[str, Any]]:
-    """What stands for the cgroup mount of the spec, if it has one."""
-    private = any(entry["type"] == "cgroup" for entry in (spec.get("linux") or {}).get("namespaces") or [])
-    for entry in spec.get("mounts") or []:
-        if entry.get("type") in ("cgroup", "cgroup2"):
-            return mounts_for(group, private, options=entry.get("options") or [])
-    return []
 
 
 def _log(container: Container, record: dict[str, Any]) -> dict[str, Any] | None:
