@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+
 from crate.cli import output
 
 TYPE_CHECKING = False
