@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from crate.settings import Settings
 
 _MIN_MEMORY = 6 << 20
-MEMORY = ("memory", "memory_swap", "memory_reservation", "memory_swappiness", "oom_kill_disable")
+MEMORY = ("memory", "memory_swap", "memory_reservation", "memory_swappiness", "oom_kill_disable", "kernel_memory")
+_DISCARDED = "WARNING: Your kernel does not support {}. {} discarded."
 CPU = (
     *("cpus", "cpu_period", "cpu_quota", "cpu_shares", "cpu_rt_period", "cpu_rt_runtime", "cpuset_cpus"),
     "cpuset_mems",
@@ -81,9 +82,17 @@ def _memory(options: Options, host: Host, warnings: list[str]) -> LinuxMemory:
         number = integer("memory-swappiness", swappiness)
         if not -1 <= number <= 100:
             raise UsageError(f"invalid value: {number}, valid memory swappiness range is 0-100")
-        if number >= 0:
+        if number >= 0 and host.has_memory_v1():
             memory["swappiness"] = number
-    if options.get("oom_kill_disable"):
+        elif number >= 0:
+            warnings.append(
+                _DISCARDED.format("memory swappiness capabilities or the cgroup is not mounted", "Memory swappiness")
+            )
+    if options.get("kernel_memory"):
+        warnings.append(_DISCARDED.format("kernel memory limit capabilities", "Limitation"))
+    if options.get("oom_kill_disable") and not host.has_memory_v1():
+        warnings.append(_DISCARDED.format("OomKillDisable", "OomKillDisable"))
+    elif options.get("oom_kill_disable"):
         memory["disableOOMKiller"] = True
         if not limit:
             warnings.append(
@@ -118,14 +127,17 @@ def _cpu(options: Options, host: Host) -> LinuxCPU:
         raise UsageError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < quota < 1_000:
         raise UsageError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    if numbers.get("cpu_shares", 0) < 0:
-        raise UsageError(f"invalid CPU shares ({numbers['cpu_shares']}): value must be a positive integer")
+    shares = numbers.get("cpu_shares", 0)
+    if shares < 0:
+        raise UsageError(f"invalid CPU shares ({shares}): value must be a positive integer")
+    if shares and not 2 <= shares <= 262144:
+        raise UsageError(f"cpu shares {shares}: the range is 2 to 262144")
     if period:
         cpu["period"] = period
     if quota:
         cpu["quota"] = quota
-    if numbers.get("cpu_shares"):
-        cpu["shares"] = numbers["cpu_shares"]
+    if shares:
+        cpu["shares"] = shares
     if numbers.get("cpu_rt_period"):
         cpu["realtimePeriod"] = numbers["cpu_rt_period"]
     if numbers.get("cpu_rt_runtime"):

@@ -52,6 +52,15 @@ def lookup(root_fd: int, text: str, groups: list[str]) -> tuple[dict[str, Any], 
     return {"uid": uid, "gid": gid, "additionalGids": extra}, home or "/"
 
 
+def names(root_fd: int, path: str) -> dict[int, str]:
+    """Number -> name, of `etc/passwd` or `etc/group`; the first name of a number counts."""
+    found: dict[int, str] = {}
+    for line in _records(root_fd, path, 3):
+        if _is_number(line[2]):
+            found.setdefault(int(line[2]), line[0])
+    return found
+
+
 def _group(lines: list[list[str]], text: str) -> int:
     entry = _find(lines, text)
     if entry:
