@@ -35,6 +35,15 @@ def test_first_use_brings_the_images_files(crate: Crate) -> None:
     assert crate.ok(*RUN, "-u", "55:66", "-v", "mine:/srv/new:U", IMAGE, "stat", "-c", "%u:%g", "/srv/new") == "55:66"
 
 
+def test_mount_tells_the_directory(crate: Crate) -> None:
+    crate.ok("volume", "create", "data")
+    (Path(crate.ok("volume", "mount", "data")) / "file").write_text("from outside")
+    assert crate.ok(*RUN, "-v", "data:/data", IMAGE, "cat", "/data/file") == "from outside"
+    assert crate.ok("volume", "unmount", "data") == "data"
+    crate.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "ram")
+    assert "tmpfs" in crate.fails(125, "volume", "mount", "ram")
+
+
 def test_anonymous(crate: Crate) -> None:
     crate.ok("run", "--name", "keeper", "--network", "none", "-v", "/data", IMAGE, "sh", "-c", "echo kept > /data/file")
     name = crate.inspect("keeper")["Mounts"][0]["Name"]

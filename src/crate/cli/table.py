@@ -27,6 +27,7 @@ COMMANDS = {
     "cp": "container.cp",
     "diff": "container.diff",
     "commit": "container.commit",
+    "export": "container.export",
     "logs": "container.logs",
     "ps": "container.ps",
     "wait": "container.wait",
@@ -38,6 +39,8 @@ COMMANDS = {
     "tag": "image.tag",
     "untag": "image.untag",
     "load": "image.load",
+    "save": "image.save",
+    "import": "image.import_archive",
     "history": "image.history",
     "info": "system.info",
     "version": "system.version",
@@ -61,6 +64,7 @@ COMMANDS = {
     "container cp": "container.cp",
     "container diff": "container.container_diff",
     "container commit": "container.commit",
+    "container export": "container.export",
     "container logs": "container.logs",
     "container ls": "container.ps",
     "container list": "container.ps",
@@ -77,6 +81,8 @@ COMMANDS = {
     "image tag": "image.tag",
     "image untag": "image.untag",
     "image load": "image.load",
+    "image save": "image.save",
+    "image import": "image.import_archive",
     "image diff": "image.diff",
     "image history": "image.history",
     "image inspect": "image.inspect",
@@ -93,6 +99,9 @@ COMMANDS = {
     "volume remove": "volume.rm",
     "volume inspect": "volume.inspect",
     "volume exists": "volume.exists",
+    "volume mount": "volume.mount",
+    "volume unmount": "volume.unmount",
+    "volume umount": "volume.unmount",
     "pod create": "pod.create",
     "pod start": "pod.start",
     "pod stop": "pod.stop",
@@ -618,6 +627,12 @@ OPTIONS = {
         "b quiet --quiet -q \n"
         "b squash --squash -s \n",
     ),
+    "container.export": (
+        False,
+        "container",
+        "output",
+        "s output --output -o \n",
+    ),
     "container.logs": (
         False,
         "containers*",
@@ -736,6 +751,29 @@ OPTIONS = {
         "input platform quiet",
         "s input --input -i \n"
         "s platform --platform \n"
+        "b quiet --quiet -q \n",
+    ),
+    "image.save": (
+        False,
+        "images+",
+        "format output multi_image_archive quiet compress uncompressed",
+        "s format --format \n"
+        "s output --output -o \n"
+        "b multi_image_archive --multi-image-archive -m \n"
+        "b quiet --quiet -q \n"
+        "b compress --compress \n"
+        "b uncompressed --uncompressed \n",
+    ),
+    "image.import_archive": (
+        False,
+        "source reference?",
+        "change message platform arch os variant quiet",
+        "l change --change -c \n"
+        "s message --message -m \n"
+        "s platform --platform \n"
+        "s arch --arch \n"
+        "s os --os \n"
+        "s variant --variant \n"
         "b quiet --quiet -q \n",
     ),
     "image.history": (
@@ -876,6 +914,18 @@ OPTIONS = {
         "b all --all -a \n",
     ),
     "volume.exists": (
+        False,
+        "volume",
+        "",
+        "",
+    ),
+    "volume.mount": (
+        False,
+        "volume",
+        "",
+        "",
+    ),
+    "volume.unmount": (
         False,
         "volume",
         "",
