@@ -35,6 +35,6 @@ def declare(app: Typer) -> None:
         help="Show the directory of a volume",
         description="Nothing has to be mounted: the files of a volume are always there.",
         examples="""
-            ls "$(crate volume mount data)"
+            crate volume mount data
         """,
     )
