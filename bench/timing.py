@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+#: Before each turn, so that what the one before still had to clean up is not paid for by this one.
+REST_SECONDS = 0.1
+
 
 class Case(NamedTuple):
     """One command of one engine: `before` and `after` are not timed."""
@@ -57,6 +60,7 @@ def alternate(topic: str, cases: Sequence[Case], rounds: int) -> list[Row]:
         for case in [*cases[turn:], *cases[:turn]]:
             if case.before:
                 case.before()
+            time.sleep(REST_SECONDS)
             elapsed = run_silently(case.command, case.environment)
             if case.after:
                 case.after()
