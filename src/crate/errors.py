@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 show_notice: Callable[[str], object] | None = None
 
 
+def notice(text: str) -> None:
+    """Shows a line while the command goes on, where there is somebody to see it."""
+    if show_notice:
+        show_notice(text)
+
+
 class CrateError(Exception):
     """An expected failure: what happened, what to do, and the exit status that tells it."""
 

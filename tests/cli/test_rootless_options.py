@@ -134,6 +134,13 @@ def test_network_of_the_bridge_is_not_an_ordinary_user_s(crate: Crate) -> None:
     assert "network" in error
 
 
+def test_what_is_not_an_ordinary_user_s_is_told(crate: Crate) -> None:
+    words = ("--oom-score-adj", "-900", "--ulimit", "memlock=1:9999999999999", "--name", "one", IMAGE)
+    said = crate("create", *words).err.splitlines()
+    assert [line.split(" is ")[0] for line in said] == ["WARNING: ulimit memlock", "WARNING: oom score adj"]
+    assert crate.inspect("one")["HostConfig"]["NetworkMode"] == "pasta"
+
+
 @pytest.mark.requires("pasta")
 def test_default_network_is_pasta(crate: Crate) -> None:
     for option in ([], ["--network", "bridge"], ["--network", "pasta:-t,none"]):

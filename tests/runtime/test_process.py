@@ -95,6 +95,12 @@ def test_oom_score(bundle: Bundle, run: Run) -> None:
     assert run().out == "321\n"
 
 
+def test_limit_that_linux_does_not_have_is_told(bundle: Bundle, crate_run: Run) -> None:
+    bundle.linux["resources"] = {"memory": {"kernel": 50 << 20}}
+    done = crate_run()
+    assert (done.status, done.err.partition(":")[0]) == (0, "WARNING") and "memory.kernel has no effect" in done.err
+
+
 def test_no_descriptor_of_the_host(bundle: Bundle, run: Run) -> None:
     bundle.shell("ls /proc/$$/fd; true")
     assert set(run().out.split()) <= {"0", "1", "2", "10"}  # 10: the shell's own

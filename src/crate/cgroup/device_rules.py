@@ -43,13 +43,17 @@ def settle(rules: Iterable[dict[str, Any]]) -> tuple[bool, dict[Device, str]]:
 
 
 def _refuse_hole(device: Device, access: str, exceptions: dict[Device, str]) -> None:
-    kind, major, minor = device
-    for wider in ((kind, None, minor), (kind, major, None), (kind, None, None)):
-        if wider != device and set(access) & set(exceptions.get(wider, "")):
+    """Of what the device covers whole nothing is left; of another exception that it meets (`*:1` and `0:*`) a part."""
+    for other, letters in exceptions.items():
+        if _meet(device, other) and not _covers(device, other) and set(access) & set(letters):
             raise UsageError(
-                f"device rule {show(device)} {access}: an earlier rule for {show(wider)} covers it",
+                f"device rule {show(device)} {access}: an earlier rule for {show(other)} covers it",
                 "give the narrow rules alone, without the one with the asterisk",
             )
+
+
+def _meet(device: Device, other: Device) -> bool:
+    return all(mine is None or its is None or mine == its for mine, its in zip(device, other, strict=True))
 
 
 def _covers(device: Device, other: Device) -> bool:

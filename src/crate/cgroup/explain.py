@@ -10,6 +10,10 @@ from crate.cgroup.group import Cgroup
 from crate.cgroup.hierarchy import Hierarchy, read
 from crate.errors import CrateError, HostError, KernelError, UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 OPTIONS = {
     "cpu": "cpu time",
     "cpuset": "cpus",
@@ -42,6 +46,17 @@ RANGES = {
     "io.weight": "the range is 10 to 1000",
 }
 """File → what the kernel takes, for EINVAL and ERANGE."""
+
+
+def ignored(group: Cgroup, resources: dict[str, Any]) -> list[str]:
+    """The fields of the OCI linux.resources that no file of this group's kernel stands for, with the reason."""
+    memory, found = resources.get("memory") or {}, []
+    if memory.get("kernel"):
+        found.append("memory.kernel has no effect: Linux limits the kernel's memory with that of the programs")
+    if "memory" not in group.groups:
+        names = [name for name in ("swappiness", "disableOOMKiller") if memory.get(name)]
+        found += [f"memory.{name} has no effect: cgroup v2 does not have it" for name in names]
+    return found
 
 
 def explain(directory: str, write: tuple[str, str, str], error: OSError) -> CrateError:

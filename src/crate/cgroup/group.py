@@ -45,6 +45,19 @@ class Cgroup:
         """What `from_record` needs to find the group again without looking at the host."""
         return {"path": self.path, "v1": self.groups, "v2": self.unified, "device_rules": self.has_device_rules}
 
+    def host_path(self) -> str:
+        """The path that /proc/PID/cgroup shows of a process of the group; "" where the group has no directory.
+
+        It is `path`, or `path` beneath a group that was delegated to this user.
+        """
+        from crate.cgroup.hierarchy import discover
+
+        directory, hierarchy = self.directory("memory"), discover()
+        for point, root in filter(None, (hierarchy.v1.get("memory"), hierarchy.unified)):
+            if directory and directory.startswith(f"{point}/"):
+                return root.rstrip("/") + directory[len(point) :]
+        return ""
+
     def directories(self) -> list[str]:
         """Each directory of the group once, the v2 one last."""
         found = dict.fromkeys(self.groups.values())

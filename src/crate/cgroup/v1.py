@@ -120,15 +120,15 @@ def blkio(resources: Resources, has: Has) -> list[Write]:
     return writes
 
 
-def hugetlb(resources: Resources, has: Has) -> list[Write]:
+def hugetlb(resources: Resources, has: Has, file: str = "limit_in_bytes") -> list[Write]:
     """A limit a page size, of the pages in use and, where the kernel has it, of the reserved ones."""
     writes: list[Write] = []
     for entry in resources.get("hugepageLimits") or ():
         size = entry["pageSize"]
         option = f"hugetlb limit {size}={entry['limit']}"
-        writes.append((f"hugetlb.{size}.limit_in_bytes", str(entry["limit"]), option))
-        if has(f"hugetlb.{size}.rsvd.limit_in_bytes"):
-            writes.append((f"hugetlb.{size}.rsvd.limit_in_bytes", str(entry["limit"]), option))
+        writes.append((f"hugetlb.{size}.{file}", str(entry["limit"]), option))
+        if has(f"hugetlb.{size}.rsvd.{file}"):
+            writes.append((f"hugetlb.{size}.rsvd.{file}", str(entry["limit"]), option))
     return writes
 
 

@@ -6,6 +6,7 @@ OCI still speaks v1, the conversions are those of runc 1.3.2 and crun 1.23.
 
 from __future__ import annotations
 
+from crate.cgroup import v1
 from crate.cgroup.v1 import pids, rdma  # the same files in both versions
 from crate.errors import HostError, UsageError
 
@@ -137,15 +138,8 @@ def io(resources: Resources, has: Has) -> list[Write]:
 
 
 def hugetlb(resources: Resources, has: Has) -> list[Write]:
-    """A limit a page size, of the pages in use and, where the kernel has it, of the reserved ones."""
-    writes: list[Write] = []
-    for entry in resources.get("hugepageLimits") or ():
-        size = entry["pageSize"]
-        option = f"hugetlb limit {size}={entry['limit']}"
-        writes.append((f"hugetlb.{size}.max", str(entry["limit"]), option))
-        if has(f"hugetlb.{size}.rsvd.max"):
-            writes.append((f"hugetlb.{size}.rsvd.max", str(entry["limit"]), option))
-    return writes
+    """As in v1, in files of another name."""
+    return v1.hugetlb(resources, has, "max")
 
 
 def unified(resources: Resources) -> list[Write]:

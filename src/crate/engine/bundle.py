@@ -5,14 +5,14 @@ from __future__ import annotations
 import _signal
 import os
 
-from crate import cgroup, errors
+from crate import cgroup
 from crate.cgroup.explain import ignored
 from crate.cgroup.mounts import mounts_of
 from crate.engine import wire
 from crate.engine.attach import Relay
 from crate.engine.offspring import exit_code, failure, refuse
 from crate.engine.streams import Client, Streams
-from crate.errors import UsageError
+from crate.errors import UsageError, notice
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
 from crate.linux.process import fork_child, pidfd_send_signal
 from crate.net.route_messages import link_up
@@ -41,8 +41,8 @@ def run(engine: Engine, bundle: str, container_id: str) -> int:
     path = linux.get("cgroupsPath") or f"/crate/{container_id}"
     group = cgroup.create(path, with_default_rules(linux.get("resources") or {}))
     try:
-        for text in ignored(group, linux.get("resources") or {}) if errors.show_notice else ():
-            errors.show_notice(f"WARNING: {text}")
+        for text in ignored(group, linux.get("resources") or {}):
+            notice(f"WARNING: {text}")
         if (spec.get("process") or {}).get("terminal"):
             return _with_terminal(engine, bundle, container_id, spec, group)
         created = _create(engine, bundle, container_id, spec, group)

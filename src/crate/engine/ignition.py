@@ -83,6 +83,8 @@ def _start(
     resources = with_default_rules(linux.get("resources") or {})
     group = cgroup.create(linux.get("cgroupsPath") or f"/crate/{container.id}", resources)
     undo.append(group.remove)
+    if record["options"].get("cgroup_parent") and not group.directories():
+        raise HostError("cannot use --cgroup-parent: this user has no cgroups here", "leave it away, or use cgroup v2")
     if resources.get("devices") and not group.has_device_rules and not roots.rootless:
         spec = _without_mknod(spec)  # no cgroup says which devices may be opened, so none are to be made
 

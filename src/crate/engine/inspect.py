@@ -109,13 +109,22 @@ def _state(record: dict[str, Any], spec: dict[str, Any], state: dict[str, Any]) 
         "Error": state.get("error", ""),
         "StartedAt": when(state["started_at"]),
         "FinishedAt": when(state["finished_at"]),
-        "CgroupPath": (spec.get("linux") or {}).get("cgroupsPath", ""),
+        "CgroupPath": _cgroup_path(spec, state),
         "CheckpointedAt": NO_TIME,
         "RestoredAt": NO_TIME,
     }
     if record["health"]:
         found["Health"] = state.get("health") or {"Status": "starting", "FailingStreak": 0, "Log": []}
     return found
+
+
+def _cgroup_path(spec: dict[str, Any], state: dict[str, Any]) -> str:
+    """Where it is while the container runs, else where it is asked for."""
+    from crate import cgroup
+
+    if state.get("cgroup"):
+        return cgroup.from_record(state["cgroup"]).host_path()
+    return str((spec.get("linux") or {}).get("cgroupsPath", ""))
 
 
 def _graph_driver(engine: Engine, container: Container, pid: int) -> dict[str, Any]:

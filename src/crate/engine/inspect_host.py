@@ -30,7 +30,7 @@ def host_config(engine: Engine, container: Container, spec: dict[str, Any]) -> d
         "Cgroups": "default",
         "ContainerIDFile": options.get("cidfile") or "",
         "LogConfig": _log_config(container),
-        "NetworkMode": _network_mode(record["network"], modes),
+        "NetworkMode": _network_mode(engine, record["network"], modes),
         "PortBindings": port_bindings(record["network"].get("ports") or []),
         "PublishAllPorts": bool(options.get("publish_all")),
         "RestartPolicy": {
@@ -152,9 +152,11 @@ def _shown_size(size: str) -> str:
     return f"{number:.4g}{units[0]}"
 
 
-def _network_mode(request: dict[str, Any], modes: dict[str, str]) -> str:
+def _network_mode(engine: Engine, request: dict[str, Any], modes: dict[str, str]) -> str:
     if request["mode"] in ("container", "ns"):
         return str(modes["network"])
+    if request["mode"] == "bridge" and engine.roots.rootless:
+        return str(engine.settings.get("network.rootless"))  # there is no bridge for an ordinary user: net/sandbox.py
     return str(request["mode"])
 
 

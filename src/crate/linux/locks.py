@@ -6,7 +6,7 @@ import _signal
 import os
 from fcntl import LOCK_NB, flock
 
-from crate import errors
+from crate.errors import notice
 
 _NOTICE_SECONDS = 3.0
 
@@ -21,8 +21,7 @@ def take(fd: int, operation: int, path: str) -> None:
 
 def _wait(fd: int, operation: int, path: str) -> None:
     def tell(number: int, frame: object) -> None:
-        if errors.show_notice:
-            errors.show_notice(f"waiting for {path}: {_whom(fd)}")
+        notice(f"waiting for {path}: {_whom(fd)}")
 
     try:
         before = _signal.signal(_signal.SIGALRM, tell)

@@ -71,7 +71,7 @@ def clone(flags: int, child: Callable[[], NoReturn], cgroup_fd: int = -1) -> tup
 
     The caller has one thread. `child` never returns; whatever it raises ends the process with status 70. With
     `cgroup_fd` (a cgroup v2 directory) the child is born in that cgroup. Falls back to clone(2) where clone3 is
-    refused with ENOSYS, as seccomp profiles of outer containers do.
+    refused with ENOSYS, as seccomp profiles of outer containers do; the child then joins the cgroup as its first act.
     The interpreter must be told of the fork: a raw clone without its hooks deadlocks or aborts (Python 3.13).
     """
     pidfd = buffer(8)
@@ -80,12 +80,40 @@ def clone(flags: int, child: Callable[[], NoReturn], cgroup_fd: int = -1) -> tup
         flags |= CLONE_INTO_CGROUP
     signal = 0 if flags & CLONE_PARENT else SIGCHLD  # the signal of a sister is that of the caller
     arguments = pack("=11Q", flags, _address(pidfd), 0, 0, signal, 0, 0, 0, 0, 0, max(cgroup_fd, 0))
+    pid, code = _fork(lambda: syscall(_CLONE3, "PL", arguments, 88), child)
+    if pid < 0 and code == _ENOSYS:
+        pid, code = _clone_without_cgroup(flags & ~CLONE_INTO_CGROUP | signal, pidfd, child, cgroup_fd)
+    if pid < 0:
+        raise fail("clone3", code=code)
+    return pid, int(unpack_from("=i", bytes(pidfd))[0])
+
+
+def _clone_without_cgroup(flags: int, pidfd: object, child: Callable[[], NoReturn], cgroup_fd: int) -> tuple[int, int]:
+    machine = os.uname().machine
+    words = (0, flags) if machine == "s390x" else (flags, 0)
+
+    def call() -> int:
+        return syscall(_CLONE_NUMBER[machine], "LLPLL", *words, pidfd, 0, 0)
+
+    if cgroup_fd < 0:
+        return _fork(call, child)
+    # Opened by the parent: whether a process may be moved is a question of who opens the file.
+    procs_fd = os.open("cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=cgroup_fd)
+
+    def joining() -> NoReturn:
+        os.write(procs_fd, b"0")
+        child()
+
+    try:
+        return _fork(call, joining)
+    finally:
+        os.close(procs_fd)
+
+
+def _fork(call: Callable[[], int], child: Callable[[], NoReturn]) -> tuple[int, int]:
+    """The pid, or a negative number and the errno, of a system call that forks."""
     _before_fork()
-    pid = syscall(_CLONE3, "PL", arguments, 88)
-    if pid < 0 and errno() == _ENOSYS and cgroup_fd < 0:
-        s390 = os.uname().machine == "s390x"
-        first, second = (0, flags | SIGCHLD) if s390 else (flags | SIGCHLD, 0)
-        pid = syscall(_CLONE_NUMBER[os.uname().machine], "LLPLL", first, second, pidfd, 0, 0)
+    pid = call()
     if pid == 0:
         try:
             _after_fork_child()
@@ -94,9 +122,7 @@ def clone(flags: int, child: Callable[[], NoReturn], cgroup_fd: int = -1) -> tup
             os._exit(70)
     code = errno()
     _after_fork_parent()
-    if pid < 0:
-        raise fail("clone3", code=code)
-    return pid, int(unpack_from("=i", bytes(pidfd))[0])
+    return pid, code
 
 
 def _address(array: object) -> int:

@@ -51,7 +51,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     capabilities = make_capabilities(options, host, settings)
     entrypoint, command = make_command(options, config)
     environment = make_environment(options, config, host, settings, request["hostname"])
-    process = _process(options, config, host, settings, capabilities, security)
+    process = _process(options, config, host, settings, capabilities, security, warnings)
     process["args"] = [*entrypoint, *command]
     if wants_init(options, settings):
         process["args"] = [INIT_DESTINATION, "--", *process["args"]]
@@ -121,6 +121,7 @@ def _process(
     settings: Settings,
     capabilities: list[str],
     security: Security,
+    warnings: list[str],
 ) -> Process:
     process: Process = {
         "user": {"uid": 0, "gid": 0},
@@ -131,8 +132,8 @@ def _process(
     if options.get("tty"):
         process["terminal"] = True
     if options.get("ulimit") or settings.get("containers.ulimits"):
-        process["rlimits"] = make_limits(options, host, settings)
-    score = oom_score(options, host)
+        process["rlimits"] = make_limits(options, host, settings, warnings)
+    score = oom_score(options, host, warnings)
     if score is not None:
         process["oomScoreAdj"] = score
     if options.get("umask"):

@@ -76,6 +76,10 @@ class Host:
             return True
         return bool(self._cgroup_facts()["has_swap_limit"])
 
+    def has_memory_v1(self) -> bool:
+        """Whether memory is limited by cgroup v1, which knows swappiness and a life without the OOM killer."""
+        return os.access("/sys/fs/cgroup/memory", os.F_OK)
+
     def can_limit(self, controller: str) -> bool:
         """Whether limits of a cgroup controller (by its name in v1) can be set here by this user."""
         if not self.rootless:

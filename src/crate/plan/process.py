@@ -69,8 +69,8 @@ _LIMITS = {
 _UNLIMITED = (1 << 64) - 1
 
 
-def make_limits(options: Options, host: Host, settings: Settings) -> list[POSIXRlimit]:
-    """`--ulimit NAME=SOFT[:HARD]`. Without CAP_SYS_RESOURCE the caller's hard limit is the ceiling."""
+def make_limits(options: Options, host: Host, settings: Settings, warnings: list[str]) -> list[POSIXRlimit]:
+    """`--ulimit NAME=SOFT[:HARD]`. Without CAP_SYS_RESOURCE the caller's hard limit is the ceiling: with a warning."""
     given = options.get("ulimit")
     limits: dict[str, POSIXRlimit] = {}
     for text in [*settings.get("containers.ulimits"), *(given or ())]:
@@ -79,8 +79,10 @@ def make_limits(options: Options, host: Host, settings: Settings) -> list[POSIXR
             continue
         name, soft, hard = _parse_limit(text)
         ceiling = host.hard_limit(_LIMITS[name])
-        if ceiling is not None:
-            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        if ceiling is not None and hard > ceiling:
+            soft, hard = min(soft, ceiling), ceiling
+            if text in (given or ()):
+                warnings.append(f"WARNING: ulimit {name} is at most {ceiling} for this user: {soft}:{hard} is set")
         limits[name] = {"type": f"RLIMIT_{name.upper()}", "hard": hard, "soft": soft}
     return list(limits.values())
 
@@ -113,8 +115,8 @@ def _parse_number(text: str, word: str) -> int:
     return int(word)
 
 
-def oom_score(options: Options, host: Host) -> int | None:
-    """`--oom-score-adj`; without CAP_SYS_RESOURCE not below the caller's own."""
+def oom_score(options: Options, host: Host, warnings: list[str]) -> int | None:
+    """`--oom-score-adj`; without CAP_SYS_RESOURCE not below the caller's own: with a warning."""
     if options.get("oom_score_adj") is None:
         return None
     from crate.plan.quantities import integer
@@ -123,7 +125,10 @@ def oom_score(options: Options, host: Host) -> int | None:
     if not -1000 <= value <= 1000:
         raise UsageError(f"invalid value {value}, range for oom score adj is [-1000, 1000]")
     own = host.oom_score_adj()
-    return value if own is None else max(value, own)
+    if own is None or own <= value:
+        return value
+    warnings.append(f"WARNING: oom score adj is at least {own} for this user: {own} is set")
+    return own
 
 
 def make_user(options: Options, config: Mapping[str, Any]) -> str:

@@ -100,6 +100,12 @@ def test_a_hole_in_an_earlier_rule_is_refused(wide: str) -> None:
         settle([DENY_ALL, rule(True, wide), rule(False, "c 1:3 r")])
 
 
+def test_a_hole_in_a_part_of_an_earlier_rule_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"device rule c 1:\* r: an earlier rule for c \*:3 covers it"):
+        settle([DENY_ALL, rule(True, "c *:3 rwm"), rule(False, "c 1:* r")])
+    assert settle([DENY_ALL, rule(True, "c 2:3 rwm"), rule(False, "c 1:* r")]) == (False, {("c", 2, 3): "rwm"})
+
+
 @pytest.mark.parametrize("bad", [{"type": "x"}, {"type": "c", "access": "rx"}])
 def test_a_rule_that_is_none(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="the type is one of a, b, c, the access letters of rwm"):

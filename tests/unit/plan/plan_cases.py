@@ -52,6 +52,7 @@ class MemoryHost(Host):
             "/dev/snd/seq": _status(stat.S_IFCHR | 0o660, os.makedev(116, 1)),
         }
         self.ceiling: int | None = None
+        self.memory_v1 = True
         self.bits = ALL_CAPABILITIES
         self.controllers = {"pids", "memory", "cpu", "cpuset", "devices"}
 
@@ -71,6 +72,9 @@ class MemoryHost(Host):
 
     def cpus(self) -> int:
         return 4
+
+    def has_memory_v1(self) -> bool:
+        return self.memory_v1
 
     def limits_swap(self) -> bool:
         return True

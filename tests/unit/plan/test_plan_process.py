@@ -109,16 +109,32 @@ def test_user_slot() -> None:
 def test_limits_are_cut_to_the_ceiling_of_the_caller() -> None:
     host = MemoryHost()
     host.ceiling = 1000
-    limits = make(host=host, ulimit=["nofile=500:2000", "core=unlimited"])["spec"]["process"]["rlimits"]
-    assert limits == [
+    made = make(host=host, ulimit=["nofile=500:2000", "core=unlimited", "nproc=5:1000"])
+    assert made["spec"]["process"]["rlimits"] == [
         {"type": "RLIMIT_NOFILE", "soft": 500, "hard": 1000},
         {"type": "RLIMIT_CORE", "soft": 1000, "hard": 1000},
+        {"type": "RLIMIT_NPROC", "soft": 5, "hard": 1000},
     ]
+    assert made["warnings"] == [
+        "WARNING: ulimit nofile is at most 1000 for this user: 500:1000 is set",
+        "WARNING: ulimit core is at most 1000 for this user: 1000:1000 is set",
+    ]
+
+
+def test_limits_that_the_kernel_does_not_have_are_told() -> None:
+    host = MemoryHost()
+    host.memory_v1 = False
+    made = make(host=host, memory_swappiness=10, oom_kill_disable=True, memory="64m", kernel_memory="50m")
+    assert made["spec"]["linux"]["resources"]["memory"] == {"limit": 64 << 20, "swap": 128 << 20}
+    words = [warning.split(". ")[1] for warning in made["warnings"]]
+    assert words == ["Memory swappiness discarded.", "Limitation discarded.", "OomKillDisable discarded."]
 
 
 def test_oom_score_of_an_ordinary_user_is_not_below_the_caller() -> None:
     assert make(oom_score_adj=-500)["spec"]["process"]["oomScoreAdj"] == -500
-    assert make(host=MemoryHost(rootless=True), oom_score_adj=-500)["spec"]["process"]["oomScoreAdj"] == 0
+    made = make(host=MemoryHost(rootless=True), oom_score_adj=-500)
+    assert made["spec"]["process"]["oomScoreAdj"] == 0
+    assert made["warnings"] == ["WARNING: oom score adj is at least 0 for this user: 0 is set"]
 
 
 @pytest.mark.parametrize(
