@@ -37,7 +37,7 @@ def rows() -> list[Row]:
         many("--hooks-dir", help="Accepted for podman's scripts", hidden=True),
         flag("--syslog", help="Accepted for podman's scripts", hidden=True),
         flag("--noout", help="Do not print the output of the command", hidden=True),
-        flag("--remote", "-r", help="Refused: there is no daemon to connect to", hidden=True),
+        flag("--remote", "-r", help="Ask a daemon elsewhere (refused: crate has none)"),
         text("--url", help="Refused: there is no daemon to connect to", hidden=True),
         text("--connection", help="Refused: there is no daemon to connect to", hidden=True),
         text("--identity", help="Refused: there is no daemon to connect to", hidden=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from crate.cli import table
 
@@ -15,7 +16,15 @@ def text(words: str) -> str:
     # The loader reads it out of a directory, or out of the single file (scripts/build-one-file).
     data = __loader__.get_data(os.path.join(os.path.dirname(__file__), "help", f"{name}.txt"))  # type: ignore[name-defined]
     shown: str = f"Usage:  crate{' ' * bool(words)}{words}" + data.decode()
+    if not words and _has_chosen_a_daemon():
+        shown = "".join(line for line in shown.splitlines(keepends=True) if " --remote " not in line)
     return coloured(shown) if _wants_colour() else shown
+
+
+def _has_chosen_a_daemon() -> bool:
+    """Whether the caller says already where the daemon is: podman does not offer --remote then, and no more do we."""
+    names = ("CONTAINER_HOST", "CONTAINER_CONNECTION")
+    return any(os.environ.get(name) for name in names) or bool({"--url", "--connection"} & set(sys.argv))
 
 
 def _wants_colour() -> bool:
