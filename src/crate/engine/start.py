@@ -102,6 +102,7 @@ def begin(
             raise StateError(f"cannot start container {container.name}: it is {status}")
         try:
             if root_mount_fd < 0:
+                _make_run_directory(container)
                 root_mount_fd = mount_root(engine.roots, container.record, container.paths.directory)
             return starter.launch(container.id, hello, root_mount_fd)
         except CrateError as error:
@@ -112,6 +113,11 @@ def begin(
             raise
     finally:
         lock.release()
+
+
+def _make_run_directory(container: Container) -> None:
+    """A reboot empties the run root, and the cleaning of /tmp may take what was empty there."""
+    os.makedirs(container.paths.run_directory, 0o700, exist_ok=True)
 
 
 def _enter_pod(engine: Engine, container: Container, starter: Starter) -> None:
