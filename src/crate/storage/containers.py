@@ -93,11 +93,9 @@ def paths(roots: Roots, container_id: str) -> ContainerPaths:
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError unless docker would take this as a container's name."""
-    if len(name) < 2 or len(name) > _NAME_MAX or name[0] not in _ALNUM or name.strip(_ALNUM + "_.-"):
-        raise UsageError(
-            f'invalid container name "{name}"', "two or more of a-z A-Z 0-9 _ . - beginning with a letter or digit"
-        )
+    """Raises UsageError unless podman would take this as a container's name."""
+    if not name or len(name) > _NAME_MAX or name[0] not in _ALNUM or name.strip(_ALNUM + "_.-"):
+        raise UsageError(f'invalid container name "{name}"', "a-z A-Z 0-9 _ . - beginning with a letter or digit")
 
 
 def create(

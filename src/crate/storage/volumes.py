@@ -42,11 +42,11 @@ _RECORD = "volume.json"
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError unless docker would take this as a volume's name."""
-    if not 2 <= len(name) <= 255 or name[0] not in _ALNUM or name.strip(_ALNUM + "_.-"):
+    """Raises UsageError unless podman would take this as a volume's name."""
+    if not 1 <= len(name) <= 255 or name[0] not in _ALNUM or name.strip(_ALNUM + "_.-"):
         raise UsageError(
             f'invalid volume name "{name}"',
-            "two or more of a-z A-Z 0-9 _ . - beginning with a letter or digit; a host directory begins with /",
+            "a-z A-Z 0-9 _ . - beginning with a letter or digit; a host directory begins with /",
         )
 
 

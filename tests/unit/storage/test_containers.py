@@ -158,8 +158,8 @@ def test_ambiguous_and_absent_ids(roots: Roots) -> None:
             containers.find(roots, text)
 
 
-@pytest.mark.parametrize("name", ["", "a", "-ab", "a/b", "ä b", "..", "a" * 256, "a\n"])
-def test_names_that_docker_refuses(roots: Roots, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "-ab", "a/b", "ä b", "..", "a" * 256, "a\n"])
+def test_names_that_podman_refuses(roots: Roots, name: str) -> None:
     with pytest.raises(UsageError, match="invalid container name"):
         make(roots, name)
 

@@ -110,8 +110,8 @@ def test_many_at_once_fill_it_once(roots: Roots, source: int) -> None:
     assert os.listdir(f"{roots.graphroot}/stage") == []
 
 
-@pytest.mark.parametrize("name", ["a", "/x", "a/b", "-ab", "..", "a b", "x" * 256])
-def test_names_that_docker_refuses(roots: Roots, name: str) -> None:
+@pytest.mark.parametrize("name", ["/x", "a/b", "-ab", "..", "a b", "x" * 256])
+def test_names_that_podman_refuses(roots: Roots, name: str) -> None:
     with pytest.raises(UsageError, match="invalid volume name"):
         volumes.create(roots, name)
     assert not volumes.exists(roots, name)
