@@ -21,6 +21,7 @@ COMMANDS = {
     "rename": "container.rename",
     "update": "container.update",
     "top": "container.top",
+    "stats": "container.stats",
     "rm": "container.rm",
     "exec": "container.exec",
     "attach": "container.attach",
@@ -28,6 +29,9 @@ COMMANDS = {
     "diff": "container.diff",
     "commit": "container.commit",
     "export": "container.export",
+    "mount": "container.mount",
+    "unmount": "container.unmount",
+    "umount": "container.unmount",
     "logs": "container.logs",
     "ps": "container.ps",
     "wait": "container.wait",
@@ -57,6 +61,7 @@ COMMANDS = {
     "container rename": "container.rename",
     "container update": "container.update",
     "container top": "container.top",
+    "container stats": "container.stats",
     "container rm": "container.rm",
     "container remove": "container.rm",
     "container exec": "container.exec",
@@ -65,6 +70,9 @@ COMMANDS = {
     "container diff": "container.container_diff",
     "container commit": "container.commit",
     "container export": "container.export",
+    "container mount": "container.mount",
+    "container unmount": "container.unmount",
+    "container umount": "container.unmount",
     "container logs": "container.logs",
     "container ls": "container.ps",
     "container list": "container.ps",
@@ -83,6 +91,9 @@ COMMANDS = {
     "image load": "image.load",
     "image save": "image.save",
     "image import": "image.import_archive",
+    "image mount": "image.mount",
+    "image unmount": "image.unmount",
+    "image umount": "image.unmount",
     "image diff": "image.diff",
     "image history": "image.history",
     "image inspect": "image.inspect",
@@ -556,6 +567,18 @@ OPTIONS = {
         "latest",
         "b latest --latest -l \n",
     ),
+    "container.stats": (
+        False,
+        "containers*",
+        "all latest format no_stream no_reset no_trunc interval",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "s format --format \n"
+        "b no_stream --no-stream \n"
+        "b no_reset --no-reset \n"
+        "b no_trunc --no-trunc \n"
+        "i interval --interval -i \n",
+    ),
     "container.rm": (
         False,
         "containers*",
@@ -632,6 +655,23 @@ OPTIONS = {
         "container",
         "output",
         "s output --output -o \n",
+    ),
+    "container.mount": (
+        False,
+        "containers*",
+        "all latest no_trunc format",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "b no_trunc --no-trunc --notruncate \n"
+        "s format --format \n",
+    ),
+    "container.unmount": (
+        False,
+        "containers*",
+        "all force latest",
+        "b all --all -a \n"
+        "b force --force -f \n"
+        "b latest --latest -l \n",
     ),
     "container.logs": (
         False,
@@ -831,6 +871,20 @@ OPTIONS = {
         "container",
         "external",
         "b external --external \n",
+    ),
+    "image.mount": (
+        False,
+        "images*",
+        "all format",
+        "b all --all -a \n"
+        "s format --format \n",
+    ),
+    "image.unmount": (
+        False,
+        "images*",
+        "all force",
+        "b all --all -a \n"
+        "b force --force -f \n",
     ),
     "image.diff": (
         False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from crate.errors import HostError
 from crate.storage.rootfs import mount_rootfs
 
@@ -17,6 +19,12 @@ def mount_root(roots: Roots, record: dict[str, Any], directory: str) -> int:
 
     A directory given by --rootfs is used as it is, what the container writes stays in it; with `:O` it is not touched.
     """
+    if os.access(f"{directory}/merged", os.F_OK):
+        from crate.engine.mounting import shared_mount
+
+        fd = shared_mount(directory)
+        if fd >= 0:
+            return fd
     volatile = bool(record["remove"])
     path = record.get("rootfs")
     if not path:

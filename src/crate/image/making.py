@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crate.oci.image_spec import Descriptor
     from crate.storage.image_record import ImageRecord
-    from crate.storage.layer_pack import LayerPack
+    from crate.storage.layer_pack import LayerImport, LayerPack
     from crate.storage.roots import Roots
 
 FORMATS = ("oci", "docker")
@@ -50,7 +50,7 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
 
 
-def layer_descriptor(layer: LayerPack) -> Descriptor:
+def layer_descriptor(layer: LayerPack | LayerImport) -> Descriptor:
     """What a manifest says of a layer made here."""
     return {"mediaType": image_spec.OCI_LAYER, "digest": layer.diff_id, "size": layer.archive_bytes}
 

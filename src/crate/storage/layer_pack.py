@@ -1,8 +1,12 @@
-"""A layer made here: the files of a container become the tree that the layer store keeps, and an archive of it.
+"""Layers made here, of a container's files or of an archive that somebody gives.
+
+LayerPack: the files of a container become the tree that the layer store keeps, and an archive of it.
 
 The tree is copied first (shared with the original where the file system can) and the archive is written from the copy,
 which nobody changes: so both are the same whatever a running container does, it needs to stand still only for the
-copy, and nothing is ever unpacked. The archive is not compressed: its digest is the diff id.
+copy, and nothing is ever unpacked.
+
+Archives made here are not compressed: their digest is the diff id.
 """
 
 from __future__ import annotations
@@ -16,29 +20,48 @@ from crate.storage.layers import LayerTree, chain_ids
 from crate.storage.tree_archive import TreeArchive
 from crate.storage.tree_copy import copy_tree, keep_layer
 from crate.storage.tree_writer import Unpacked
+from crate.storage.unpack import Unpacker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from crate.storage.roots import Roots
 
+_CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class LayerPack(LayerTree):
-    """One layer on its way: `take`, `write_archive`, then crate.storage.layers.publish with others or alone.
+class _Made(LayerTree):
+    """A layer whose ids are known when its archive is, which goes into the content store.
 
-    Inside `with`, a failure leaves nothing behind. After `write_archive`, `diff_id` is the digest of the blob too, and
-    `archive_bytes` its size; the blob is in the content store.
+    Then `diff_id` is the digest of the blob too, and `archive_bytes` its size.
     """
 
     def __init__(self, roots: Roots, parents: Sequence[str]) -> None:
         """`parents`: the diff ids of the layers below, lowest first."""
         chains = chain_ids(parents)
         super().__init__(roots, "", "", chains[-1] if chains else "")
+        content.prepare(roots)
         self._parents = list(parents)
+        self._blob = f"{self.stage}/blob"
         self.archive_bytes = 0
+
+    def _create_blob(self) -> int:
+        return os.open(self._blob, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+
+    def _settle(self, digest: str, unpacked: Unpacked) -> None:
+        self.unpacked = unpacked
+        self.diff_id = digest
+        self.chain_id = chain_ids([*self._parents, digest])[-1]
+        os.rename(self._blob, content.blob_path(self._roots, digest))
+
+
+class LayerPack(_Made):
+    """A layer of files that are there: `take`, `write_archive`, then crate.storage.layers.publish.
+
+    Inside `with`, a failure leaves nothing behind.
+    """
 
     def take(self, tree_fd: int, *, overlay: bool, skip: Collection[str] = ()) -> None:
         """Copies a tree: with `overlay` an upper directory with its marks, less the paths `skip`; else a whole one."""
@@ -55,10 +78,8 @@ class LayerPack(LayerTree):
 
     def write_archive(self) -> None:
         """Writes the blob, and so knows the ids of the layer."""
-        content.prepare(self._roots)
-        blob = f"{self.stage}/blob"
         hasher = digests.hasher()
-        fd = os.open(blob, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = self._create_blob()
 
         def write(data: bytes | memoryview) -> None:
             hasher.update(data)
@@ -70,12 +91,33 @@ class LayerPack(LayerTree):
             archive = TreeArchive(write, whiteouts=True)
             archive.add_tree(tree_fd, "", "")
             archive.finish()
-            os.fchmod(fd, 0o444)
         finally:
             os.close(tree_fd)
             os.close(fd)
-        self.unpacked = Unpacked()
-        self.unpacked.size, self.unpacked.entries = archive.file_bytes, archive.entries
-        self.diff_id = f"sha256:{hasher.hexdigest()}"
-        self.chain_id = chain_ids([*self._parents, self.diff_id])[-1]
-        os.rename(blob, content.blob_path(self._roots, self.diff_id))
+        unpacked = Unpacked()
+        unpacked.size, unpacked.entries = archive.file_bytes, archive.entries
+        self._settle(f"sha256:{hasher.hexdigest()}", unpacked)
+
+
+class LayerImport(_Made):
+    """A layer, the only one of its image, of a tar archive: `fill`, then crate.storage.layers.publish."""
+
+    def __init__(self, roots: Roots) -> None:
+        super().__init__(roots, ())
+
+    def fill(self, read: Callable[[int], bytes]) -> None:
+        """Takes in the whole archive; `read` gives its plain bytes. Raises ImageError, HostError."""
+        unpacker = Unpacker(f"{self.stage}/diff", rootless=self._roots.rootless)
+        fd = self._create_blob()
+        try:
+            while data := read(_CHUNK):
+                write_all(fd, data)
+                unpacker.write(data)
+                self.archive_bytes += len(data)
+            unpacked, digest = unpacker.finish()
+        except BaseException:
+            unpacker.abort()
+            raise
+        finally:
+            os.close(fd)
+        self._settle(digest, unpacked)

@@ -136,27 +136,23 @@ class LayerUnpack(LayerTree):
 
     def __init__(self, roots: Roots, chain_id: str, diff_id: str, parent: str = "") -> None:
         super().__init__(roots, chain_id, diff_id, parent)
-        self._unpacker: Unpacker | None = None
         try:
             self._unpacker = Unpacker(f"{self.stage}/diff", rootless=roots.rootless)
         except BaseException:
-            self.abort()
+            super().abort()
             raise
 
     def write(self, chunk: bytes) -> None:
         """Takes the next compressed bytes. Raises ImageError, HostError."""
-        assert self._unpacker
         self._unpacker.write(chunk)
 
     def finish(self) -> None:
         """The archive is complete: checks its diff id. Raises DigestError, ImageError, HostError."""
-        assert self._unpacker
         self.unpacked, _ = self._unpacker.finish(self.diff_id)
 
     def abort(self) -> None:
         """Ends the unpacking, and throws away what was unpacked."""
-        if self._unpacker:
-            self._unpacker.abort()
+        self._unpacker.abort()
         super().abort()
 
 

@@ -56,9 +56,9 @@ def header(
     return _encode(name, kind, mode, owner, size, found.st_mtime_ns, target, device, xattrs)
 
 
-def empty_file(name: bytes, mtime_ns: int = 0) -> bytes:
-    """The header of an empty file of root's: a whiteout (image-spec layer.md, "Whiteouts")."""
-    return _encode(name, FILE, 0o600, (0, 0), 0, mtime_ns, b"", 0, None)
+def plain_file(name: bytes, size: int = 0, mode: int = 0o600) -> bytes:
+    """The header of a file of root's without a time; an empty one may be a whiteout (image-spec layer.md)."""
+    return _encode(name, FILE, mode, (0, 0), size, 0, b"", 0, None)
 
 
 def padding(size: int) -> bytes:

@@ -43,7 +43,7 @@ class TreeArchive:
                 self._put(tar_writer.header(os.fsencode(shown), os.fstat(fd), xattrs=xattrs(fd)))
                 self.entries += 1
                 if self._whiteouts and is_opaque(fd):
-                    self._put(tar_writer.empty_file(os.fsencode(f"{shown}/{_OPAQUE}")))
+                    self._put(tar_writer.plain_file(os.fsencode(f"{shown}/{_OPAQUE}")))
             for entry, found in entries:
                 if not stat.S_ISDIR(found.st_mode):
                     self.add_file(fd, entry, found, f"{shown}/{entry}" if shown else entry)
@@ -55,7 +55,7 @@ class TreeArchive:
             return
         if self._whiteouts and is_whiteout(found):
             directory, slash, base = name.rpartition("/")
-            self._put(tar_writer.empty_file(os.fsencode(f"{directory}{slash}{_WHITEOUT}{base}")))
+            self._put(tar_writer.plain_file(os.fsencode(f"{directory}{slash}{_WHITEOUT}{base}")))
             return
         self.entries += 1
         if found.st_nlink > 1:
@@ -90,13 +90,27 @@ class TreeArchive:
             self._add_made_up(fd, name, found)
             return
         self._put(tar_writer.header(name, found, xattrs=xattrs(fd)))
-        left = found.st_size
-        self.file_bytes += left
+        self.file_bytes += found.st_size
+        self._put_body(fd, found.st_size)
+
+    def _put_body(self, fd: int, size: int) -> None:
+        left = size
         while left:
             piece = os.read(fd, min(_CHUNK, left)) or bytes(min(_CHUNK, left))
             self._put(piece)
             left -= len(piece)
-        self._put(tar_writer.padding(found.st_size))
+        self._put(tar_writer.padding(size))
+
+    def add_bytes(self, name: str, body: bytes) -> None:
+        """A file of root's that is only in memory."""
+        self._put(tar_writer.plain_file(os.fsencode(name), len(body), 0o644))
+        self._put(body + tar_writer.padding(len(body)))
+
+    def add_plain(self, name: str, fd: int) -> None:
+        """A file as root's, without its time and attributes: of equal files come equal archives."""
+        size = os.fstat(fd).st_size
+        self._put(tar_writer.plain_file(os.fsencode(name), size, 0o644))
+        self._put_body(fd, size)
 
     def _add_made_up(self, fd: int, name: bytes, found: os.stat_result) -> None:
         body = b""
