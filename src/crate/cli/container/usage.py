@@ -1,0 +1,124 @@
+"""The columns and fields of `crate stats`: podman's, and docker's names for them."""
+
+from __future__ import annotations
+
+from crate.cli import formats, human
+from crate.engine import stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.stats import Sample
+
+_COLUMNS = (
+    ("ID", "ID"),
+    ("Name", "NAME"),
+    ("CPUPerc", "CPU %"),
+    ("MemUsage", "MEM USAGE / LIMIT"),
+    ("MemPerc", "MEM %"),
+    ("NetIO", "NET IO"),
+    ("BlockIO", "BLOCK IO"),
+    ("PIDS", "PIDS"),
+    ("UpTime", "CPU TIME"),
+    ("AVGCPU", "AVG CPU %"),
+)
+_FURTHER = (
+    ("AvgCPU", "AVG CPU"),
+    ("BlockInput", "BLOCK INPUT"),
+    ("BlockOutput", "BLOCK OUTPUT"),
+    ("CPU", "CPU"),
+    ("CPUNano", "CPU NANO"),
+    ("CPUSystemNano", "CPU SYSTEM NANO"),
+    ("Container", "CONTAINER"),
+    ("ContainerID", "CONTAINER ID"),
+    ("Duration", "DURATION"),
+    ("MemLimit", "MEM LIMIT"),
+    ("MemUsageBytes", "MEM USAGE / LIMIT"),
+    ("NetInput", "NET INPUT"),
+    ("NetOutput", "NET OUTPUT"),
+    ("PIDs", "PIDS"),
+    ("PerCPU", "PER CPU"),
+    ("SystemNano", "SYSTEM NANO"),
+    ("Up", "CPU TIME"),
+)
+#: docker's, of `{{json .}}`
+_JSON = ("BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "MemUsage", "Name", "NetIO", "PIDs")
+#: podman's, of `json`
+_OBJECT = {
+    "id": "ID", "name": "Name", "cpu_time": "UpTime", "cpu_percent": "CPUPerc", "avg_cpu": "AVGCPU",
+    "mem_usage": "MemUsage", "mem_percent": "MemPerc", "net_io": "NetIO", "block_io": "BlockIO", "pids": "PIDS",
+}  # fmt: skip
+
+
+class _Entry:
+    """A container on its way to a line: its sample and the one before."""
+
+    __slots__ = ("before", "now", "shown_id")
+
+    def __init__(self, now: Sample, before: Sample | None, no_trunc: bool) -> None:
+        self.now = now
+        self.before = before
+        self.shown_id = now.container.id if no_trunc else now.container.id[:12]
+
+
+def text(samples: list[Sample], former: dict[str, Sample], options: dict[str, Any]) -> str:
+    """One picture of all; `former` are the samples of the picture before, by id."""
+    entries = [_Entry(now, former.get(now.container.id), bool(options["no_trunc"])) for now in samples]
+    rows = [formats.Row(entry, _FIELDS, _JSON) for entry in entries]
+
+    def objects() -> list[dict[str, Any]]:
+        return [{key: row[field] for key, field in _OBJECT.items()} for row in rows]
+
+    return formats.listing(rows, _COLUMNS, options, further=_FURTHER, objects=objects)
+
+
+def _size(size_bytes: int) -> str:
+    return human.size(size_bytes, 4)
+
+
+def _percent(number: float) -> str:
+    return f"{number:.2f}%"
+
+
+def _pids(entry: _Entry) -> str:
+    return "--" if entry.now.pids is None else str(entry.now.pids)
+
+
+def _cpu_time(entry: _Entry) -> str:
+    from crate.engine.top import go_duration
+
+    nanoseconds = entry.now.cpu_ns
+    return f"{nanoseconds / 1e6:.6g}ms" if 0 < nanoseconds < 10**9 else go_duration(nanoseconds / 1e9)
+
+
+_FIELDS: dict[str, Any] = {
+    "AVGCPU": lambda entry: _percent(stats.cpu_percent(entry.now)),
+    "AvgCPU": lambda entry: stats.cpu_percent(entry.now),
+    "BlockIO": lambda entry: f"{_size(entry.now.block_in)} / {_size(entry.now.block_out)}",
+    "BlockInput": lambda entry: entry.now.block_in,
+    "BlockOutput": lambda entry: entry.now.block_out,
+    "CPU": lambda entry: stats.cpu_percent(entry.now, entry.before),
+    "CPUNano": lambda entry: entry.now.cpu_ns,
+    "CPUPerc": lambda entry: _percent(stats.cpu_percent(entry.now, entry.before)),
+    "CPUSystemNano": lambda entry: entry.now.system_ns,
+    "Container": lambda entry: entry.shown_id,
+    "ContainerID": lambda entry: entry.now.container.id,
+    "ContainerStats": lambda entry: stats.described(entry.now),
+    "Duration": lambda entry: entry.now.cpu_ns,
+    "ID": lambda entry: entry.shown_id,
+    "MemLimit": lambda entry: entry.now.limit,
+    "MemPerc": lambda entry: _percent(stats.memory_percent(entry.now)),
+    "MemUsage": lambda entry: f"{_size(entry.now.memory)} / {_size(entry.now.limit)}",
+    "MemUsageBytes": lambda entry: f"{human.binary_size(entry.now.memory)} / {human.binary_size(entry.now.limit)}",
+    "Name": lambda entry: entry.now.container.name,
+    "NetIO": lambda entry: f"{_size(entry.now.net_in)} / {_size(entry.now.net_out)}",
+    "NetInput": lambda entry: entry.now.net_in,
+    "NetOutput": lambda entry: entry.now.net_out,
+    "PIDS": _pids,
+    "PIDs": _pids,
+    "PerCPU": lambda entry: entry.now.per_cpu,
+    "SystemNano": lambda entry: entry.now.time_ns,
+    "Up": _cpu_time,
+    "UpTime": _cpu_time,
+}
