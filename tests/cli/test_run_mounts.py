@@ -149,3 +149,21 @@ def test_refused(crate: Crate) -> None:
     }.items():
         assert named in crate.fails(125, "run", *options.split(), IMAGE, "true"), options
     assert crate.ok("ps", "--all", "--quiet") == ""
+
+
+def test_image_as_a_mount(crate: Crate) -> None:
+    mount = f"type=image,src={IMAGE},dst=/image"
+    assert "busybox" in crate.ok(*RUN, "--mount", mount, IMAGE, "ls", "/image/bin").split()
+    assert "Read-only" in crate(*RUN, "--mount", mount, IMAGE, "touch", "/image/file").err
+    crate.ok("tag", IMAGE, "second")
+    writable = "type=image,source=second,target=/image,rw=true"
+    script = "echo more >> /image/file; cat /image/file"
+    crate.ok("create", "--name", "writer", "--network", "none", "--mount", writable, IMAGE, "sh", "-c", script)
+    assert crate.ok("start", "-a", "writer") == "more"
+    assert crate.ok("start", "-a", "writer") == "more\nmore"
+    (point,) = crate.inspect("writer")["Mounts"]
+    assert (point["Type"], point["Source"], point["Destination"], point["RW"]) == ("image", "second", "/image", True)
+    crate.ok("rm", "writer")
+    assert crate(*RUN, "--mount", writable, IMAGE, "cat", "/image/file").status == 1
+    assert "image not known" in crate.fails(125, *RUN, "--mount", "type=image,src=none,dst=/image", IMAGE, "true")
+    assert "source is required" in crate.fails(125, *RUN, "--mount", "type=image,dst=/image", IMAGE, "true")

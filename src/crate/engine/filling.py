@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from crate.engine import containers
-from crate.errors import HostError, StateError, UsageError
+from crate.errors import HostError, NotFoundError, StateError, UsageError
 from crate.runtime.paths import is_directory, open_in_root
 from crate.runtime.user import lookup
 
@@ -121,6 +121,20 @@ def _volumes_from(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot
         )
 
 
+def _image(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
+    """What a start mounts there (image_mounts.py): the layers of the image that has the name now."""
+    from crate.image import local
+
+    mount = plan["spec"]["mounts"][slot["index"]]
+    found = local.find(engine.roots, mount["source"])
+    if found is None:
+        raise NotFoundError(f"{mount['source']}: image not known", f"crate pull {mount['source']}")
+    writable = "ro" not in mount["options"]
+    record.setdefault("image_mounts", []).append(
+        {"index": slot["index"], "layers": found["layers"], "writable": writable}
+    )
+
+
 def _sandbox(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
     from crate.engine import sandbox_program
 
@@ -133,6 +147,7 @@ _FILLERS = {
     "shm": _namespace,
     "file": _file,
     "volumes_from": _volumes_from,
+    "image": _image,
     "sandbox": _sandbox,
 }
 

@@ -105,7 +105,7 @@ def _start(
         cgroup=group,
         cgroup_mounts=mounts_of(spec, group),
         bind_devices=roots.rootless,
-        mount_fds=borrow_mounts(container, spec) if record["joins"] else None,
+        mount_fds=_mount_fds(engine, container, spec),
         seccomp_cache=f"{roots.graphroot}/cache/seccomp",
     )
     undo.append(created.abandon)
@@ -151,7 +151,7 @@ def _start(
         "pod": record["options"].get("pod_id"),
         "infra": bool(record["options"].get("infra")),
         "volumes": record["anonymous_volumes"],
-        "log": _log(container, record),
+        "log": _log(container, spec, record),
         "state": state,
         "membership": engine.membership,
         "kill_at": _kill_at(record),
@@ -163,6 +163,7 @@ def _start(
     state["started_at"] = time.time_ns()
     write_file(None, container.paths.state, json.dumps(state), durable=False)
     undo.append(lambda: os.unlink(container.paths.state))
+    log = monitor.open_log(facts)
     created.start()
     for fd in [*output, stdin_fd]:
         if fd >= 0:
@@ -182,17 +183,28 @@ def _kill_at(record: dict[str, Any]) -> float | None:
     return time.monotonic() + seconds if seconds else None
 
 
+def _mount_fds(engine: Engine, container: Container, spec: dict[str, Any]) -> dict[int, int]:
+    """The mounts that are not made from the spec alone: place in spec.mounts -> descriptor."""
+    made = borrow_mounts(container, spec) if container.record["joins"] else {}
+    if container.record.get("image_mounts"):
+        from crate.engine.image_mounts import open_all
+
+        made.update(open_all(engine, container, spec))
+    return made
+
+
 def _without_mknod(spec: dict[str, Any]) -> dict[str, Any]:
     process = spec["process"]
     sets = {name: [cap for cap in caps if cap != "CAP_MKNOD"] for name, caps in process["capabilities"].items()}
     return {**spec, "process": {**process, "capabilities": sets}}
 
 
-def _log(container: Container, record: dict[str, Any]) -> dict[str, Any] | None:
-    log = record["log"]
-    if log["driver"] == "none":
-        return None
-    given = log["options"]
+def _log(container: Container, spec: dict[str, Any], record: dict[str, Any]) -> dict[str, Any] | None:
+    given = record["log"]["options"]
+    if record["log"]["driver"] != "json-file" or len(given) > 2:
+        from crate.engine.log_drivers import facts_of
+
+        return facts_of(container, spec)
     size = given.get("max-size", "-1")
     max_bytes = 0 if size == "-1" else size_bytes("log-opt max-size", size, 1000)
     return {"path": container.paths.log, "max_bytes": max_bytes, "max_files": int(given.get("max-file", "1"))}

@@ -1,4 +1,4 @@
-"""--mount: `type=bind|volume|tmpfs|devpts,source=…,target=…` and the options of each type."""
+"""--mount: `type=bind|volume|tmpfs|image|devpts,source=…,target=…` and the options of each type."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ _OF_TYPE = {
     ),
     "tmpfs": ("tmpfs-size", "tmpfs-mode", "tmpcopyup", "notmpcopyup", "noswap", "nosuid", "nodev", "noexec"),
     "devpts": ("uid", "gid", "mode", "max"),
+    "image": (),
 }
 # A key without a value means true.
 _SWITCHES = (
@@ -60,7 +61,7 @@ def add_mount_option(own: OwnMounts, text: str) -> None:
         fields[key] = value if equals else "true"
     kind = fields.get("type", "volume")
     if kind not in _OF_TYPE:
-        raise invalid("mount", text, f'invalid filesystem type "{kind}"', "bind, volume, tmpfs or devpts")
+        raise invalid("mount", text, f'invalid filesystem type "{kind}"', "bind, volume, tmpfs, image or devpts")
     for key, value in fields.items():
         if key in _COMMON or key in _OF_TYPE[kind]:
             continue
@@ -79,6 +80,11 @@ def add_mount_option(own: OwnMounts, text: str) -> None:
         _add_volume(own, text, fields, lists, destination)
     elif kind == "tmpfs":
         _add_tmpfs(own, text, fields, destination)
+    elif kind == "image":
+        if not fields.get("source"):
+            raise invalid("mount", text, "source is required: the name of an image")
+        options = ["bind", "rprivate", *([] if _is_set(fields, "readwrite") else ["ro"])]
+        own.add({"destination": destination, "type": "image", "source": fields["source"], "options": options})
     else:
         given = [f"{key}={fields[key]}" for key in _OF_TYPE["devpts"] if key in fields]
         options = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", *given]

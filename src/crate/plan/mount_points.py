@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from crate.plan.shapes import Volume
 
     class MountPoint(TypedDict):
-        """One of them. `type` is bind, volume or tmpfs; `name` and `driver` are empty unless it is a volume."""
+        """One of them. `type` is bind, volume, image or tmpfs; `name` and `driver` are empty unless it is a volume."""
 
         type: str
         name: str
@@ -35,7 +35,7 @@ def describe(mounts: Iterable[Mount], volumes: Iterable[Volume]) -> list[MountPo
             {
                 "type": "volume" if volume else kind,
                 "name": volume["name"] if volume else "",
-                "source": mount.get("source") or "" if kind == "bind" else "",
+                "source": mount.get("source") or "" if kind in ("bind", "image") else "",
                 "destination": mount["destination"],
                 "driver": volume["driver"] if volume else "",
                 "options": list(mount.get("options") or ()),

@@ -69,6 +69,9 @@ class Mounts:
         numbers = {entry["destination"]: number for number, entry in enumerate(self.entries)}
         for volume in self.volumes:
             volume["mount"] = numbers[volume["destination"]]
+        self.slots += [
+            {"slot": "image", "index": numbers[mount["destination"]]} for mount in own if mount.get("type") == "image"
+        ]
         ipc = namespaces.modes["ipc"]
         if ipc.startswith("container:") and "/dev/shm" not in taken:
             self.slots.append({"slot": "shm", "container": ipc[10:], "index": numbers["/dev/shm"]})

@@ -83,6 +83,7 @@ class Slot(TypedDict, total=False):
     namespace   the `type` namespace of `container` → the path of entry `index` of linux.namespaces
     shm         /dev/shm of `container` → the source of entry `index` of mounts
     file        `file` (hosts, hostname, resolv.conf) in the directory of `container` → the source of entry `index`
+    image       the layers of the image that entry `index` of mounts has as its source → the record's `image_mounts`
     sandbox     the program of a pod's sandbox → its root filesystem
     volumes_from  the binds and volumes of `container` whose destination is free → more mounts, `read_only` or as there
     """

@@ -25,7 +25,10 @@ def users(engine: Engine) -> Users:
         return [container.id for container in of(engine, image_id)]
 
     def layers() -> set[str]:
-        return {layer for container in containers.listing(engine) for layer in container.record["layers"]}
+        records = [container.record for container in containers.listing(engine)]
+        stacks = [record["layers"] for record in records]
+        stacks += [mount["layers"] for record in records for mount in record.get("image_mounts") or ()]
+        return {layer for stack in stacks for layer in stack}
 
     def remove_containers(image_id: str) -> None:
         from crate.engine import remove
