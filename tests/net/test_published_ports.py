@@ -174,3 +174,54 @@ def test_ipv6_ports(net6: Net) -> None:
     port, gateway = container.lease["ports"][0]["host_port"], container.lease["gateway6"]
     assert ask(other, gateway, port) == f"hello {gateway}"
     assert ask(None, gateway, port) == f"hello {gateway}"
+
+
+def test_a_flow_that_never_rests_follows_the_port(net: Net) -> None:
+    """One client sends on and on from one port: to nobody, to a first container, to nobody, to a second one."""
+    port = _free_udp_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        client.connect(("127.0.0.1", port))
+        _pester(client, "")
+        for word in ("first", "second"):
+            container = net.container(f"{port}:53/udp")
+            server = container.start("python3", "-u", "-c", TELL, word)
+            net.processes.append(server)
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+            _pester(client, word)
+            server.kill()
+            net.end(container)
+            _pester(client, "")
+
+
+TELL = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 53))
+print("ready")
+while True:
+    server.sendto(sys.argv[1].encode(), server.recvfrom(100)[1])
+"""
+
+
+def _free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def _pester(client: socket.socket, expected: str) -> None:
+    """Sends until the answer is the expected one: "" is a refusal, for which nobody may answer."""
+    heard = None
+    for _ in range(25):
+        try:
+            client.send(b"?")
+            heard = client.recv(100).decode()
+        except ConnectionRefusedError:
+            heard = ""
+        except TimeoutError:
+            heard = None
+        if heard == expected:
+            return
+    raise AssertionError(f"{heard!r}, not {expected!r}")

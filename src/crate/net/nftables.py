@@ -133,6 +133,10 @@ def publish(lease: Lease) -> None:
                     raise
                 stale = [item for item in elements if _value(netfilter, table, item) not in (None, item[1][1])]
                 add(netfilter, table, elements, stale)
+        if any(port["protocol"] == "udp" for port in lease["ports"]):
+            from crate.net import conntrack
+
+            conntrack.forget_others(record_of(lease)["ports"], (lease["address"], lease["address6"]))
     except OSError as error:
         raise refusal(table, error) from error
     finally:
@@ -156,6 +160,10 @@ def withdraw(table: str, directory: str, address: str, record: LeaseRecord) -> N
             elements = [element for element in elements if _value(netfilter, table, element) == element[1][1]]
             if elements:
                 add(netfilter, table, (), elements)
+        if any(port[3] == "udp" for port in record["ports"]):
+            from crate.net import conntrack
+
+            conntrack.forget_own(record["ports"], (address, record["address6"]))
     except OSError as error:
         raise refusal(table, error) from error
     finally:
