@@ -331,6 +331,19 @@ def test_logs(pods: Crate) -> None:
     assert "no container" in pods.fails(125, "pod", "logs", "-c", "three", "p")
 
 
+def test_top_and_stats(pods: Crate) -> None:
+    made = pods.ok("pod", "create", "--name", "p")
+    assert "no running containers" in pods.fails(125, "pod", "top", "p")
+    for name in ("one", "two"):
+        pods.ok("run", "-d", "--pod", "p", "--name", name, *SLEEP)
+    heading, *lines = pods.ok("pod", "top", "p", "pid,args").splitlines()
+    assert heading.split() == ["PID", "COMMAND"] and [line.split() for line in lines] == [["1", "sleep", "1000"]] * 2
+    pods.ok("pod", "create", "--name", "other")
+    heading, *lines = pods.ok("pod", "stats", "--no-stream", "p").splitlines()
+    assert heading.split()[:3] == ["POD", "CID", "NAME"] and all(line.startswith(made[:12]) for line in lines)
+    assert [line.split()[2] for line in lines] == [f"{made[:12]}-infra", "one", "two"]
+
+
 def test_clone(pods: Crate) -> None:
     pods.ok("pod", "create", "--name", "p", "--label", "tier=front", "--memory", "64m")
     script = "echo $COLOR; exec sleep 1000"

@@ -32,6 +32,7 @@ COMMANDS = {
     "mount": "container.mount",
     "unmount": "container.unmount",
     "umount": "container.unmount",
+    "init": "container.init",
     "logs": "container.logs",
     "ps": "container.ps",
     "wait": "container.wait",
@@ -46,6 +47,7 @@ COMMANDS = {
     "save": "image.save",
     "import": "image.import_archive",
     "history": "image.history",
+    "events": "system.events",
     "info": "system.info",
     "version": "system.version",
     "completion": "system.completion",
@@ -73,6 +75,9 @@ COMMANDS = {
     "container mount": "container.mount",
     "container unmount": "container.unmount",
     "container umount": "container.unmount",
+    "container init": "container.init",
+    "container clone": "container.clone",
+    "container runlabel": "container.runlabel",
     "container logs": "container.logs",
     "container ls": "container.ps",
     "container list": "container.ps",
@@ -129,7 +134,10 @@ COMMANDS = {
     "pod inspect": "pod.inspect",
     "pod logs": "pod.logs",
     "pod clone": "pod.clone",
+    "pod top": "pod.top",
+    "pod stats": "pod.stats",
     "system info": "system.info",
+    "system events": "system.events",
     "__complete": "system.complete",
 }
 
@@ -673,6 +681,13 @@ OPTIONS = {
         "b force --force -f \n"
         "b latest --latest -l \n",
     ),
+    "container.init": (
+        False,
+        "containers*",
+        "all latest",
+        "b all --all -a \n"
+        "b latest --latest -l \n",
+    ),
     "container.logs": (
         False,
         "containers*",
@@ -826,6 +841,18 @@ OPTIONS = {
         "b quiet --quiet -q \n"
         "s platform --platform \n",
     ),
+    "system.events": (
+        False,
+        "",
+        "since until filter format stream no_stream no_trunc",
+        "s since --since \n"
+        "s until --until \n"
+        "l filter --filter -f \n"
+        "s format --format \n"
+        "b stream --stream \n"
+        "b no_stream --no-stream \n"
+        "b no_trunc --no-trunc \n",
+    ),
     "system.info": (
         False,
         "",
@@ -857,6 +884,53 @@ OPTIONS = {
         "format latest",
         "s format --format \n"
         "b latest --latest -l \n",
+    ),
+    "container.clone": (
+        False,
+        "container new_name? image?",
+        "memory memory_reservation memory_swap memory_swappiness cpus cpu_shares cpu_period cpu_quota "
+        "cpu_rt_period cpu_rt_runtime cpuset_cpus cpuset_mems pids_limit blkio_weight blkio_weight_device "
+        "device_read_bps device_write_bps device_read_iops device_write_iops restart destroy force name pod "
+        "run",
+        "s memory --memory -m \n"
+        "s memory_reservation --memory-reservation \n"
+        "s memory_swap --memory-swap \n"
+        "i memory_swappiness --memory-swappiness \n"
+        "s cpus --cpus \n"
+        "i cpu_shares --cpu-shares -c \n"
+        "i cpu_period --cpu-period \n"
+        "i cpu_quota --cpu-quota \n"
+        "i cpu_rt_period --cpu-rt-period \n"
+        "i cpu_rt_runtime --cpu-rt-runtime \n"
+        "s cpuset_cpus --cpuset-cpus --cpuset \n"
+        "s cpuset_mems --cpuset-mems \n"
+        "i pids_limit --pids-limit \n"
+        "i blkio_weight --blkio-weight \n"
+        "l blkio_weight_device --blkio-weight-device \n"
+        "l device_read_bps --device-read-bps \n"
+        "l device_write_bps --device-write-bps \n"
+        "l device_read_iops --device-read-iops \n"
+        "l device_write_iops --device-write-iops \n"
+        "s restart --restart \n"
+        "b destroy --destroy \n"
+        "b force --force -f \n"
+        "s name --name \n"
+        "s pod --pod \n"
+        "b run --run \n",
+    ),
+    "container.runlabel": (
+        True,
+        "label image arguments*",
+        "display name replace rm quiet authfile cert_dir creds tls_verify",
+        "b display --display \n"
+        "s name --name -n \n"
+        "b replace --replace \n"
+        "b rm --rm \n"
+        "b quiet --quiet -q \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n",
     ),
     "container.inspect": (
         False,
@@ -1224,6 +1298,24 @@ OPTIONS = {
         "s ip --ip \n"
         "s ip6 --ip6 \n"
         "s mac_address --mac-address \n",
+    ),
+    "pod.top": (
+        True,
+        "pod? words*",
+        "latest",
+        "b latest --latest -l \n",
+    ),
+    "pod.stats": (
+        False,
+        "pods*",
+        "all latest format no_stream no_reset no_trunc interval",
+        "b all --all -a \n"
+        "b latest --latest -l \n"
+        "s format --format \n"
+        "b no_stream --no-stream \n"
+        "b no_reset --no-reset \n"
+        "b no_trunc --no-trunc \n"
+        "i interval --interval -i \n",
     ),
     "system.complete": (
         True,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from typer import Typer
 
+    from crate.cli.options import Row
     from crate.engine.containers import Container
     from crate.engine.context import Engine
     from crate.engine.stats import Sample
@@ -17,36 +19,58 @@ _INTERVAL = 5  # podman's
 
 def main(options: dict[str, Any]) -> int:
     """Prints one line a container, once with --no-stream; else until interrupted or none of those named is left."""
-    import os
-    import time
-
     import crate.engine
-    from crate.cli import output
     from crate.cli.container import usage
-    from crate.engine import stats
-    from crate.errors import NotFoundError, UsageError
+    from crate.errors import UsageError
 
     wide = [key for key in ("all", "latest") if options[key]]
     if len(wide) + bool(options["containers"]) > 1:
         raise UsageError("--all, --latest and containers cannot be used together")
+    engine = crate.engine.open(options["globals"])
+    named = _named(engine, options)
+    stream(
+        engine,
+        lambda: _running(engine, bool(options["all"])) if named is None else named,
+        lambda samples, former: usage.text(samples, former, options),
+        options,
+        endless=named is None,
+    )
+    return 0
+
+
+def stream(
+    engine: Engine,
+    find: Callable[[], list[Container]],
+    show: Callable[[list[Sample], dict[str, Sample]], str],
+    options: dict[str, Any],
+    endless: bool,
+) -> None:
+    """Writes what `show` makes of the samples of what `find` finds and those before, again and again.
+
+    Once with `no_stream`; unless `endless`, until nothing is found any more. UsageError.
+    """
+    import os
+    import time
+
+    from crate.cli import output
+    from crate.engine import stats
+    from crate.errors import NotFoundError, UsageError
+
     interval = _INTERVAL if options["interval"] is None else options["interval"]
     if interval < 1:
         raise UsageError("invalid interval, must be a positive number of seconds")
-    engine = crate.engine.open(options["globals"])
-    named = _named(engine, options)
     former: dict[str, Sample] = {}
     clears = os.isatty(1) and not options["no_reset"] and not options["no_stream"]
     while True:
         samples = []
-        for container in _running(engine, bool(options["all"])) if named is None else list(named):
+        for container in find():
             try:
                 samples.append(stats.sample(engine, container))
             except NotFoundError:
-                if named is not None:
-                    named.remove(container)
-        output.write(("\x1b[H\x1b[2J" if clears else "") + usage.text(samples, former, options))
-        if options["no_stream"] or named == []:
-            return 0
+                continue  # removed meanwhile
+        output.write(("\x1b[H\x1b[2J" if clears else "") + show(samples, former))
+        if options["no_stream"] or not (samples or endless):
+            return
         former = {sample.container.id: sample for sample in samples}
         time.sleep(interval)
 
@@ -68,8 +92,21 @@ def _running(engine: Engine, everything: bool) -> list[Container]:
     return [c for c in listed if everything or c.state(engine)["status"] in ("running", "paused")]
 
 
+def rows() -> list[Row]:
+    """The options that the statistics of pods have too."""
+    from crate.cli.options import flag, number, text
+
+    return [
+        text("--format", help='Format output using a Go template, "table TEMPLATE" or "json"', metavar="template"),
+        flag("--no-stream", help="Show the first result only"),
+        flag("--no-reset", help="Do not clear the screen between results"),
+        flag("--no-trunc", help="Don't truncate output"),
+        number("--interval", "-i", help="Seconds between results (default 5)", metavar="seconds"),
+    ]
+
+
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command, flag, number, text
+    from crate.cli.options import argument, command, flag
 
     command(
         app,
@@ -78,11 +115,7 @@ def declare(app: Typer) -> None:
         argument("containers", "[CONTAINER...]", required=False, several=True),
         flag("--all", "-a", help="Show all containers (default shows just running)"),
         flag("--latest", "-l", help="Act on the container created last"),
-        text("--format", help='Format output using a Go template, "table TEMPLATE" or "json"', metavar="template"),
-        flag("--no-stream", help="Show the first result only"),
-        flag("--no-reset", help="Do not clear the screen between results"),
-        flag("--no-trunc", help="Don't truncate output"),
-        number("--interval", "-i", help="Seconds between results (default 5)", metavar="seconds"),
+        *rows(),
         help="Display a live stream of container resource usage statistics",
         description="""
             CPU % is the processor time since the result before, or since the start of the container in the first one;
