@@ -114,7 +114,7 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         return matches(value, container.id)
 
     def status(container: Container, value: str) -> bool:
-        known = {"stopped": "exited", "configured": "created", "initialized": "created"}.get(value, value)
+        known = {"stopped": "exited", "configured": "created"}.get(value, value)
         return bool(state(container)["status"] == known)
 
     def exited(container: Container, value: str) -> bool:

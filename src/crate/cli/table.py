@@ -511,11 +511,12 @@ OPTIONS = {
     "container.kill": (
         False,
         "containers*",
-        "signal all latest cidfile",
+        "signal all latest cidfile filter",
         "s signal --signal -s \n"
         "b all --all -a \n"
         "b latest --latest -l \n"
-        "l cidfile --cidfile \n",
+        "l cidfile --cidfile \n"
+        "l filter --filter -f \n",
     ),
     "container.pause": (
         False,

@@ -8,6 +8,7 @@ from crate.engine.launch import Starter, fork_starter
 from crate.engine.root_mount import mount_root
 from crate.errors import CrateError, HostError, NotFoundError, StateError
 from crate.oci import json
+from crate.storage import journal
 from crate.storage.lock import Lock
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int
         add_terminal(engine, hello)
     joins = container.state(engine)["status"] in ("running", "paused")
     socket, pidfd = join(container, hello) if joins else begin(engine, container, hello)
+    journal.of_container(engine.roots, "attach", container.record)
     proxy = options.get("sig_proxy")
     keys = options.get("detach_keys")
     return stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn if joins else None)
@@ -98,7 +100,7 @@ def begin(
         raise NotFoundError(f"no such container: {container.name}") from None
     try:
         status = container.state(engine, fresh=True)["status"]
-        if status not in ("created", "exited"):
+        if status not in ("created", "initialized", "exited"):
             raise StateError(f"cannot start container {container.name}: it is {status}")
         try:
             if root_mount_fd < 0:

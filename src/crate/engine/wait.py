@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 
 from crate.engine import wire
+from crate.errors import NotFoundError, StateError, UsageError
 from crate.oci import json
 
 TYPE_CHECKING = False
@@ -16,21 +18,58 @@ if TYPE_CHECKING:
     from crate.engine.context import Engine
 
 
-def wait(engine: Engine, container: Container, conditions: list[str]) -> int:
-    """The exit status, once the container has ended (one that was never started: once it has been and ended)."""
-    wanted = set(conditions) & {"created", "running", "paused"}
+#: podman's names of states, and docker's conditions -> what `_met` looks for
+_CONDITIONS = {
+    "configured": "created", "created": "created", "initialized": "created", "running": "running", "paused": "paused",
+    "stopped": "exited", "exited": "exited", "stopping": "exited", "not-running": "exited", "next-exit": "next-exit",
+    "removing": "removed", "removed": "removed", "healthy": "healthy", "unhealthy": "unhealthy",
+}  # fmt: skip
+POLL_SECONDS = 0.1
+
+
+def wait(engine: Engine, container: Container, conditions: list[str], interval_seconds: float = POLL_SECONDS) -> int:
+    """The exit status, once one of the conditions is met; -1 where it says nothing of an end. None given: the end.
+
+    The end of a running container is told by its monitor, other changes are looked for every so often. UsageError for
+    an unknown condition; StateError for one that cannot be met any more; NotFoundError.
+    """
+    for name in conditions:
+        if name.lower() not in _CONDITIONS:
+            raise UsageError(f'unknown container state "{name}": invalid argument', f"one of {', '.join(_CONDITIONS)}")
+    wanted = {_CONDITIONS[name.lower()] for name in conditions} or {"exited"}
+    before = container.state(engine, fresh=True)
+    last = int(before["exit_code"]) if before["status"] == "exited" else -1
     while True:
+        if not os.access(container.paths.record, os.F_OK):
+            if "removed" in wanted:
+                return last
+            raise NotFoundError(f"no such container: {container.name}")
         state = container.state(engine, fresh=True)
-        if state["status"] in wanted:
+        status = state["status"]
+        if status == "exited":
+            last = int(state["exit_code"])
+            if "exited" in wanted or ("next-exit" in wanted and state["finished_at"] != before["finished_at"]):
+                return last
+        elif status in wanted:
             return -1
-        if state["status"] == "exited":
-            return int(state["exit_code"])
-        if state["status"] == "created" or wanted:
-            time.sleep(0.05)
-            continue
-        ended = await_end(container)
-        if ended:
-            return int(ended["exit_code"])
+        if wanted & {"healthy", "unhealthy"}:
+            if not container.record["health"]:
+                raise StateError(f"container {container.name} has no health check")
+            if status == "running" and health(state) in wanted:
+                return -1
+        if status == "running" and wanted <= {"exited", "next-exit", "removed"}:
+            ended = await_end(container)
+            if ended:
+                last = int(ended["exit_code"])
+                if "removed" not in wanted:
+                    return last
+        time.sleep(interval_seconds)
+
+
+def health(state: dict[str, Any]) -> str:
+    """healthy, unhealthy, starting, or "" where nobody looks."""
+    known = state.get("health") or ""
+    return str(known.get("Status") or "") if isinstance(known, dict) else str(known)
 
 
 def await_end(container: Container, timeout_seconds: float | None = None) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ def main(options: dict[str, Any]) -> int:
             raise UsageError("cannot attach to several containers at once")
         name, known = chosen[0]
         return start.attach(engine, known or containers.find(engine, name), options)
-    idle = () if options["all"] is None else ("created", "exited", "stopped")
+    idle = () if options["all"] is None and not options["filter"] else ("created", "initialized", "exited", "stopped")
     # A command that cannot be started is a failure of `start`, not its status: nobody is attached.
     return targets.each(options, start.start, default_states=idle, status_of=lambda _: CrateError.exit_status)
 
