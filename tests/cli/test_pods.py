@@ -113,8 +113,8 @@ def test_containers_share_the_sandbox(pods: Crate) -> None:
     pods.ok("rm", "-f", "-t", "0", "one")
     pods.ok("run", "--rm", "--pod", "p", "--name", "three", IMAGE, "grep", "three", "/etc/hosts")
     assert "127.0.0.1\tone" not in pods.ok("exec", "two", "cat", "/etc/hosts").splitlines()
-    own = pods.ok("run", "--rm", "--pod", "p", "--network", "none", "--ipc", "private", IMAGE, "ip", "-o", "link")
-    assert "eth0" not in own
+    apart = pods.ok("run", "--rm", "--pod", "p", "--network", "none", "--ipc", "private", IMAGE, "ip", "-o", "link")
+    assert "eth0" not in apart
 
 
 def test_shared_pid_namespace_is_reaped(pods: Crate) -> None:
