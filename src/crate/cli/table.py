@@ -103,6 +103,9 @@ COMMANDS = {
     "image history": "image.history",
     "image inspect": "image.inspect",
     "image exists": "image.exists",
+    "kube play": "kube.play",
+    "kube down": "kube.down",
+    "play kube": "kube.play",
     "runtime run": "runtime.run",
     "network ls": "network.ls",
     "network list": "network.ls",
@@ -141,7 +144,7 @@ COMMANDS = {
     "__complete": "system.complete",
 }
 
-GROUPS = ("container", "image", "network", "pod", "runtime", "volume", "system")
+GROUPS = ("container", "image", "network", "pod", "kube", "play", "runtime", "volume", "system")
 
 OPTIONS = {
     "container.run": (
@@ -979,6 +982,28 @@ OPTIONS = {
         "image",
         "",
         "",
+    ),
+    "kube.play": (
+        False,
+        "file",
+        "annotation down ip log_driver log_opt mac_address network no_hosts quiet replace start",
+        "c annotation --annotation \n"
+        "b down --down \n"
+        "s ip --ip \n"
+        "s log_driver --log-driver \n"
+        "l log_opt --log-opt \n"
+        "s mac_address --mac-address \n"
+        "l network --network --net \n"
+        "b no_hosts --no-hosts \n"
+        "b quiet --quiet -q \n"
+        "b replace --replace \n"
+        "b start --start \n",
+    ),
+    "kube.down": (
+        False,
+        "file",
+        "force",
+        "b force --force \n",
     ),
     "runtime.run": (
         False,

@@ -19,7 +19,7 @@ from crate.engine.sweeping import sweep
 from crate.errors import CrateError
 from crate.net import sandbox
 from crate.oci import json
-from crate.storage import containers
+from crate.storage import containers, journal
 from crate.storage.durable import write_file
 from crate.storage.roots import Roots
 
@@ -78,11 +78,15 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
         from crate.engine.pod_end import end_with_sandbox
 
         end_with_sandbox(roots, facts["id"])
+    if ended["oom_killed"]:
+        tell(facts, "oom")
+    tell(facts, "died", exit_code=ended["exit_code"])
     lease = facts["state"].get("lease")
     if lease:
         sandbox.release(roots, lease)
     if facts["rm"] and not os.access(f"{facts['run_directory']}/{KEPT}", os.F_OK):
         containers.release(roots, facts["id"], facts["name"])
+        tell(facts, "remove")
         if facts["volumes"]:
             from crate.storage.volumes import remove_each
 
@@ -94,6 +98,14 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
             os.unlink(f"{facts['run_directory']}/{name}")
         except FileNotFoundError:
             pass
+
+
+def tell(facts: dict[str, Any], action: str, **more: Any) -> None:
+    """Records an event of the container."""
+    if facts["pod"]:
+        more["pod_id"] = facts["pod"]
+    name, image, labels = facts["name"], facts["image"], facts["labels"]
+    journal.record(roots_of(facts), "container", action, facts["id"], name, image=image, attributes=labels, **more)
 
 
 def clean(facts: dict[str, Any]) -> None:

@@ -276,7 +276,7 @@ def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int
     hello = {"stdout": True, "stderr": True, "stdin": stdin, "stdin_once": stdin and "stdin" in record["attach"]}
     if record["tty"]:
         start.add_terminal(engine, hello)
-    socket, pidfd = start.join(container, hello)
+    socket, pidfd = start.join(engine, container, hello)
     proxy = options.get("sig_proxy")
     return start.stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn or _silent)
 

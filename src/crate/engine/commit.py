@@ -11,7 +11,7 @@ from crate.errors import StateError, UsageError
 from crate.image import instructions, making
 from crate.oci import platform
 from crate.oci import reference as references
-from crate.storage import image_record, images, layers
+from crate.storage import image_record, images, journal, layers
 from crate.storage.layer_pack import LayerPack
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ def commit(engine: Engine, container: Container, name: str, options: dict[str, A
         descriptors: list[Descriptor] = [] if squash or base is None else list(base["manifest"].get("layers") or ())
         config["rootfs"] = {"type": "layers", "diff_ids": [*parents, layer.diff_id]}
         made = making.make(engine.roots, config, [*descriptors, making.layer_descriptor(layer)], names, form=form)
+    journal.of_container(engine.roots, "commit", container.record)
     return made["id"]
 
 

@@ -10,6 +10,7 @@ from crate.engine.view import View
 from crate.errors import ImageError, NotFoundError, StateError, UsageError
 from crate.linux.fs import O_PATH
 from crate.runtime.paths import open_in_root
+from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def copy(engine: Engine, source: str, target: str, options: dict[str, Any]) -> N
             _archive(sides[0], _follows(options))
         else:
             _copy(sides[0], sides[1], options)
+        for container in {one.id: one for one in ends if one}.values():
+            journal.of_container(engine.roots, "copy", container.record)
     finally:
         for view in views.values():
             view.close()

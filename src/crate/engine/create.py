@@ -14,6 +14,7 @@ from crate.linux.process import start_time
 from crate.oci import json
 from crate.plan.host import Host
 from crate.storage import containers as store
+from crate.storage import journal
 from crate.storage.roots import boot_id
 
 _PULL_POLICIES = ("always", "missing", "never", "newer")
@@ -110,6 +111,7 @@ def _make(
 
             remove_each(engine.roots, record["anonymous_volumes"])
         raise
+    journal.of_container(engine.roots, "create", record)
     return containers.Container(container_id, paths, record), root_mount_fd
 
 

@@ -18,6 +18,7 @@ from crate.plan.host import Host
 from crate.plan.refusal import refuse_nul
 from crate.runtime import exec as runtime
 from crate.runtime.user import lookup
+from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
 
     def child() -> NoReturn:
         ours.close()
-        _serve(engine, state, spec, process, pidfd, theirs, hello)
+        _serve(engine, container, state, spec, process, pidfd, theirs, hello)
 
     pid = fork_child(child)
     theirs.close()
@@ -70,6 +71,7 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
         if not kind:
             raise StateError(f"cannot exec in container {container.name}: it has just ended")
         raise failure(json.loads(data))
+    journal.of_container(engine.roots, "exec", container.record)
     if detached:
         return 0
     relay = Relay(
@@ -86,6 +88,7 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
 
 def _serve(
     engine: Engine,
+    container: Container,
     state: dict[str, Any],
     spec: dict[str, Any],
     process: dict[str, Any],
@@ -140,6 +143,7 @@ def _serve(
     streams.pump(entered.pidfd)
     _, status = os.waitpid(entered.pid, 0)
     streams.drain()
+    journal.of_container(engine.roots, "exec_died", container.record, exit_code=exit_code(status))
     streams.tell(wire.ENDED, {"exit_code": exit_code(status)})
     streams.flush_all()
     os._exit(0)

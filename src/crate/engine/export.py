@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crate.engine.view import View
+from crate.storage import journal
 from crate.storage.durable import write_all
 from crate.storage.tree_archive import TreeArchive
 
@@ -18,3 +19,4 @@ def export(engine: Engine, container: Container, fd: int) -> None:
         archive = TreeArchive(lambda data: write_all(fd, data))
         archive.add_tree(root_fd, "", "")
         archive.finish()
+    journal.of_container(engine.roots, "export", container.record)

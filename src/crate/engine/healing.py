@@ -85,6 +85,8 @@ def facts_of(engine: Engine, container: Container, state: dict[str, Any]) -> dic
         "directory": container.paths.directory,
         "run_directory": container.paths.run_directory,
         "rm": container.record["remove"],
+        "image": container.record["image_name"],
+        "labels": container.record["labels"],
         "pod": container.record["options"].get("pod_id"),
         "infra": bool(container.record["options"].get("infra")),
         "volumes": container.record["anonymous_volumes"],

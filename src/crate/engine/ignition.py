@@ -22,6 +22,7 @@ from crate.oci import json
 from crate.plan.quantities import size_bytes
 from crate.runtime import create as runtime
 from crate.runtime.devices import with_default_rules
+from crate.storage import journal
 from crate.storage.durable import write_file
 from crate.storage.roots import boot_id
 
@@ -148,6 +149,8 @@ def _start(
         "directory": container.paths.directory,
         "run_directory": container.paths.run_directory,
         "rm": record["remove"],
+        "image": record["image_name"],
+        "labels": record["labels"],
         "pod": record["options"].get("pod_id"),
         "infra": bool(record["options"].get("infra")),
         "volumes": record["anonymous_volumes"],
@@ -163,7 +166,6 @@ def _start(
     state["started_at"] = time.time_ns()
     write_file(None, container.paths.state, json.dumps(state), durable=False)
     undo.append(lambda: os.unlink(container.paths.state))
-    log = monitor.open_log(facts)
     created.start()
     for fd in [*output, stdin_fd]:
         if fd >= 0:
@@ -174,6 +176,9 @@ def _start(
         streams.clients.append(Client(socket, hello))
     except OSError:
         socket.close()  # the caller was killed: the container goes on without it
+    journal.of_container(roots, "start", record)
+    if hello:
+        journal.of_container(roots, "attach", record)
     return monitor.Monitor(facts, streams, listener, created.pidfd)
 
 

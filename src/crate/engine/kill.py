@@ -8,6 +8,7 @@ from _signal import SIGKILL
 from crate.errors import StateError, UsageError
 from crate.linux.process import pidfd_send_signal
 from crate.linux.signals import parse_signal
+from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def kill(engine: Engine, container: Container, signal: str) -> None:
-    """Sends it (a name or a number). StateError when the container does not run.
+    """Sends it (a name or a number), as a user's wish. StateError when the container does not run."""
+    send(engine, container, signal)
+    journal.of_container(engine.roots, "kill", container.record, signal=signal_number(signal))
+
+
+def send(engine: Engine, container: Container, signal: str) -> None:
+    """Sends it. StateError when the container does not run.
 
     A paused container goes on when the signal is one that is to end it; any other waits for `unpause`: as docker.
     """

@@ -14,6 +14,7 @@ import os
 from crate.engine.view import View
 from crate.errors import HostError, StateError
 from crate.linux import mount
+from crate.storage import journal
 from crate.storage.tree_walk import is_mount_point
 
 TYPE_CHECKING = False
@@ -42,6 +43,7 @@ def mount_container(engine: Engine, container: Container) -> str:
         return place
     with View(engine, container, mounts=False) as root_fd:
         _attach(root_fd, place)
+    journal.of_container(engine.roots, "mount", container.record)
     return place
 
 
@@ -52,9 +54,12 @@ def shared_mount(directory: str) -> int:
     return mount.open_tree(mount.AT_FDCWD, f"{directory}/{_MERGED}", mount.OPEN_TREE_CLONE)
 
 
-def unmount_container(container: Container) -> bool:
+def unmount_container(engine: Engine, container: Container) -> bool:
     """Takes the mount away; False when there was none."""
-    return _detach(container.paths.directory, _MERGED)
+    mounted = _detach(container.paths.directory, _MERGED)
+    if mounted:
+        journal.of_container(engine.roots, "unmount", container.record)
+    return mounted
 
 
 def mounted_containers(engine: Engine) -> list[tuple[Container, str]]:

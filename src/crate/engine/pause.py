@@ -7,6 +7,7 @@ import os
 from crate import cgroup
 from crate.engine.containers import PAUSED
 from crate.errors import NotFoundError, StateError
+from crate.storage import journal
 from crate.storage.durable import RUN_FILE_MODE, write_file
 from crate.storage.lock import Lock
 
@@ -34,6 +35,7 @@ def pause(engine: Engine, container: Container) -> None:
             except BaseException:
                 os.unlink(_mark(container))
                 raise
+            journal.of_container(engine.roots, "pause", container.record)
     except FileNotFoundError:
         raise NotFoundError(f"no such container: {container.name}") from None
 
@@ -46,6 +48,7 @@ def unpause(engine: Engine, container: Container) -> None:
             if state["status"] != "paused":
                 raise StateError(f'"{container.id}" is not paused, can\'t unpause: container state improper')
             thaw(container, state)
+            journal.of_container(engine.roots, "unpause", container.record)
     except FileNotFoundError:
         raise NotFoundError(f"no such container: {container.name}") from None
 

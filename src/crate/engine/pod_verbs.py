@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crate.engine import pods
 from crate.errors import CrateError, NotFoundError, StateError
+from crate.storage import journal
 from crate.storage import pods as store
 
 TYPE_CHECKING = False
@@ -33,6 +34,10 @@ def _each(found: Iterable[Container], act: Callable[[Container], object]) -> Non
         raise StateError("; ".join(str(failure) for failure in failures))
 
 
+def _tell(engine: Engine, action: str, pod: pods.Pod) -> None:
+    journal.record(engine.roots, "pod", action, pod.id, pod.name, attributes=pod.record["labels"])
+
+
 def start(engine: Engine, pod: pods.Pod) -> None:
     """Starts the sandbox and every container that does not run."""
     from crate.engine.start import start as start_container
@@ -42,6 +47,7 @@ def start(engine: Engine, pod: pods.Pod) -> None:
         start_container(engine, sandbox)
     idle = [member for member in pod.others if member.state(engine)["status"] not in pods.RUNS]
     _each(idle, lambda member: start_container(engine, member))
+    _tell(engine, "start", pod)
 
 
 def stop(engine: Engine, pod: pods.Pod, timeout: int | None = None) -> None:
@@ -53,6 +59,7 @@ def stop(engine: Engine, pod: pods.Pod, timeout: int | None = None) -> None:
     if pod.sandbox:
         stopping.stop(engine, pod.sandbox)
     pods.remove_cgroup(pod)
+    _tell(engine, "stop", pod)
 
 
 def restart(engine: Engine, pod: pods.Pod, timeout: int | None = None) -> None:
@@ -72,6 +79,7 @@ def kill(engine: Engine, pod: pods.Pod, signal: str) -> None:
     _each(sorted(running, key=pods.is_sandbox), lambda member: kill_container(engine, member, signal))
     for member in running if ends else ():
         await_end(member)
+    _tell(engine, "kill", pod)
 
 
 def pause(engine: Engine, pod: pods.Pod) -> None:
@@ -80,6 +88,7 @@ def pause(engine: Engine, pod: pods.Pod) -> None:
 
     running = [member for member in pod.members if member.state(engine)["status"] == "running"]
     _each(running, lambda member: pause_container(engine, member))
+    _tell(engine, "pause", pod)
 
 
 def unpause(engine: Engine, pod: pods.Pod) -> None:
@@ -88,6 +97,7 @@ def unpause(engine: Engine, pod: pods.Pod) -> None:
 
     paused = [member for member in pod.members if member.state(engine)["status"] == "paused"]
     _each(paused, lambda member: unpause_container(engine, member))
+    _tell(engine, "unpause", pod)
 
 
 def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int | None = None) -> None:
@@ -115,6 +125,7 @@ def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int |
         remove_container(engine, late.sandbox, force=True, with_pod=True)
     pods.remove_cgroup(pod)
     store.release(engine.roots, pod.id)
+    _tell(engine, "remove", pod)
     sweep(engine.roots, str(engine.settings.get("containers.cgroup_parent") or "/crate"))
 
 

@@ -15,6 +15,7 @@ from crate.errors import CrateError, NameInUseError, NotFoundError, StateError, 
 from crate.plan import pod as planning
 from crate.plan.record import make_labels
 from crate.storage import containers as container_store
+from crate.storage import journal
 from crate.storage import pods as store
 
 TYPE_CHECKING = False
@@ -143,6 +144,7 @@ def create(engine: Engine, options: dict[str, Any]) -> Pod:
         remove_cgroup(made)
         store.release(engine.roots, identifier)
         raise
+    journal.record(engine.roots, "pod", "create", made.id, made.name, attributes=record["labels"])
     return made
 
 

@@ -9,6 +9,7 @@ from crate.engine.containers import DEPENDENTS
 from crate.engine.sweeping import sweep
 from crate.errors import StateError
 from crate.storage import containers as store
+from crate.storage import journal
 from crate.storage.lock import Lock
 
 TYPE_CHECKING = False
@@ -78,6 +79,7 @@ def remove(
             if status in ("running", "paused"):
                 raise StateError(f"cannot remove container {container.name}: it was started again")
             store.release(engine.roots, container.id, container.name)
+            journal.of_container(engine.roots, "remove", container.record)
     except FileNotFoundError:
         pass  # a --rm container that has removed itself
     if container.record.get("anonymous_volumes") and (volumes or container.record["remove"]):

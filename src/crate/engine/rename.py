@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crate.errors import NotFoundError, StateError, UsageError
 from crate.storage import containers as store
+from crate.storage import journal
 from crate.storage.lock import Lock
 
 TYPE_CHECKING = False
@@ -33,3 +34,4 @@ def rename(engine: Engine, container: Container, name: str) -> None:
     except FileNotFoundError:
         raise NotFoundError(f"no such container: {container.name}") from None
     container.record, container.name = record, name
+    journal.of_container(engine.roots, "rename", record)

@@ -10,6 +10,7 @@ from crate.engine.stop import ask as ask_to_stop
 from crate.engine.stop import stop
 from crate.linux.process import start_time
 from crate.storage import containers as store
+from crate.storage import journal
 from crate.storage.durable import RUN_FILE_MODE, write_file
 from crate.storage.roots import boot_id
 
@@ -32,6 +33,7 @@ def restart(
     stop(engine, container, timeout, signal, asked_at)
     container.state(engine, fresh=True)
     start(engine, container)
+    journal.of_container(engine.roots, "restart", container.record)
     if container.record["remove"]:
         try:
             os.unlink(f"{container.paths.run_directory}/{KEPT}")

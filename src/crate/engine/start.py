@@ -8,7 +8,6 @@ from crate.engine.launch import Starter, fork_starter
 from crate.engine.root_mount import mount_root
 from crate.errors import CrateError, HostError, NotFoundError, StateError
 from crate.oci import json
-from crate.storage import journal
 from crate.storage.lock import Lock
 
 TYPE_CHECKING = False
@@ -48,8 +47,7 @@ def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int
     if container.record["tty"]:
         add_terminal(engine, hello)
     joins = container.state(engine)["status"] in ("running", "paused")
-    socket, pidfd = join(container, hello) if joins else begin(engine, container, hello)
-    journal.of_container(engine.roots, "attach", container.record)
+    socket, pidfd = join(engine, container, hello) if joins else begin(engine, container, hello)
     proxy = options.get("sig_proxy")
     keys = options.get("detach_keys")
     return stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn if joins else None)
@@ -64,7 +62,7 @@ def add_terminal(engine: Engine, hello: dict[str, Any]) -> None:
         warn_without_terminal(engine)
 
 
-def join(container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, int]:
+def join(engine: Engine, container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, int]:
     """A connection to the monitor of a container that runs, and the pidfd of its init."""
     from crate.engine import wire
 
@@ -76,6 +74,9 @@ def join(container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, i
         kind = b""
     if kind != wire.STARTED:
         raise StateError(f"cannot attach to container {container.name}: it has just ended")
+    from crate.storage import journal
+
+    journal.of_container(engine.roots, "attach", container.record)
     return socket, pidfd
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from crate.engine.kill import kill
+from crate.engine.kill import send
 from crate.engine.wait import await_end
 from crate.errors import StateError
+from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ def stop(
             if await_end(container, None if seconds < 0 else seconds):
                 return
         if container.state(engine, fresh=True)["status"] in ("running", "paused"):
-            kill(engine, container, "KILL")
+            send(engine, container, "KILL")
             await_end(container)
     except StateError:
         await_end(container)  # another one ended it, which is what was wanted; its monitor may still have to record it
     container.state(engine, fresh=True)
+    journal.of_container(engine.roots, "stop", container.record)
 
 
 def ask(engine: Engine, container: Container, timeout: int | None = None, signal: str | None = None) -> float | None:
@@ -56,7 +58,7 @@ def ask(engine: Engine, container: Container, timeout: int | None = None, signal
 
 
 def _ask(engine: Engine, container: Container, signal: str | None) -> None:
-    kill(engine, container, signal or str(container.record["stop_signal"]))
+    send(engine, container, signal or str(container.record["stop_signal"]))
     state = container.state(engine)
     if signal and state["status"] == "paused":
         from crate.engine.pause import thaw

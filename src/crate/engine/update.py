@@ -11,6 +11,7 @@ from crate.plan.host import Host
 from crate.plan.record import restart_policy
 from crate.plan.update import make_update
 from crate.storage import containers as store
+from crate.storage import journal
 from crate.storage.durable import RUN_FILE_MODE, write_file
 from crate.storage.lock import Lock
 
@@ -59,6 +60,7 @@ def _update(engine: Engine, container: Container, given: dict[str, Any]) -> None
     write_file(None, container.paths.config, text, durable, 0o600 if durable else RUN_FILE_MODE)
     store.write_record(container.paths, record, durable)
     container.record = record
+    journal.of_container(engine.roots, "update", record)
 
 
 def _change_group(container: Container, state: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> None:

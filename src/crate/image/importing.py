@@ -8,7 +8,7 @@ from crate.errors import ImageError, UsageError
 from crate.image import instructions, making
 from crate.image.wanted import wanted_platform
 from crate.oci import platform
-from crate.storage import images, layers
+from crate.storage import images, journal, layers
 from crate.storage.inflate import Inflater, inflated
 from crate.storage.layer_pack import LayerImport
 
@@ -58,7 +58,9 @@ def bring(
         }
         if wanted.variant:
             whole["variant"] = wanted.variant
-        return making.make(roots, whole, [making.layer_descriptor(layer)], names)
+        made = making.make(roots, whole, [making.layer_descriptor(layer)], names)
+    journal.record(roots, "image", "import", made["id"], next(iter(names), ""))
+    return made
 
 
 def _open(source: str) -> Callable[[int], bytes]:

@@ -11,7 +11,7 @@ from crate.oci import digest as digests
 from crate.oci import image_spec, json, platform
 from crate.oci import reference as references
 from crate.oci.document import Document, check_image, read_document
-from crate.storage import content, staging, trash
+from crate.storage import content, journal, staging, trash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ def _receive(
     record = arrival.receive(
         roots, document, arrival.Nowhere(), subject=f"load {label}", index=parent, names=names, progress=progress
     )
+    journal.record(roots, "image", "loadfromarchive", record["id"], next(iter(names), ""))
     return Loaded(record, names)
 
 

@@ -13,7 +13,7 @@ from crate.image.wanted import fits, wanted_platform
 from crate.oci import platform
 from crate.oci import reference as references
 from crate.oci.document import Document, read_document
-from crate.storage import image_record
+from crate.storage import image_record, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,7 +137,9 @@ def _assemble(roots: Roots, reference: Reference, shown: Progress) -> ImageRecor
     image = embedded.assemble(reference)
     document = read_document(image.manifest, image.manifest_digest, "", f"pull {reference}")
     names = [_stored_name(reference)]
-    return arrival.receive(roots, document, image, subject=f"pull {reference}", names=names, progress=shown)
+    record = arrival.receive(roots, document, image, subject=f"pull {reference}", names=names, progress=shown)
+    journal.record(roots, "image", "pull", record["id"], str(reference))
+    return record
 
 
 def _stored_name(reference: Reference) -> str:
@@ -166,7 +168,7 @@ def _pull(
         document = client.manifest(entry["digest"])
     else:
         raise ImageError(f"cannot {subject}: its indexes are nested too deep")
-    return arrival.receive(
+    record = arrival.receive(
         roots,
         document,
         client,
@@ -176,6 +178,8 @@ def _pull(
         wanted=wanted,
         progress=shown,
     )
+    journal.record(roots, "image", "pull", record["id"], str(reference))
+    return record
 
 
 def _known_digests(roots: Roots, record: ImageRecord) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crate.errors import CrateError, NotFoundError, StateError
 from crate.image import history, local
-from crate.storage import image_record, images
+from crate.storage import image_record, images, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def exit_status(failures: Sequence[CrateError]) -> int:
 def _remove_one(roots: Roots, record: ImageRecord, name: str, removal: Removal, users: Users, force: bool) -> None:
     if name and len(record["names"]) > 1:
         images.untag(roots, name)
+        journal.record(roots, "image", "untag", record["id"], name)
         removal.untagged.append(name)
         return
     if len(record["names"]) > 1 and not force:
@@ -139,6 +140,9 @@ def _delete(roots: Roots, record: ImageRecord, removal: Removal, users: Users, f
     removal.freed += images.remove(roots, record["id"], used_layers)
     removal.untagged += record["names"]
     removal.deleted = True
+    for name in record["names"]:
+        journal.record(roots, "image", "untag", record["id"], name)
+    journal.record(roots, "image", "remove", record["id"], next(iter(record["names"]), ""))
 
 
 def _prune_parents(roots: Roots, record: ImageRecord, removals: dict[str, Removal], users: Users) -> None:

@@ -10,7 +10,7 @@ import os
 from crate.errors import UsageError
 from crate.image import local
 from crate.oci import image_spec, json
-from crate.storage import content
+from crate.storage import content, journal
 from crate.storage.durable import write_all, write_file
 from crate.storage.tree_archive import TreeArchive
 from crate.storage.tree_copy import copy_content
@@ -54,6 +54,8 @@ def write_archive(roots: Roots, chosen: Sequence[tuple[ImageRecord, list[str]]],
         archive.add_bytes("manifest.json", _docker_manifest(chosen))
     archive.add_bytes("oci-layout", _LAYOUT)
     archive.finish()
+    for record, names in chosen:
+        journal.record(roots, "image", "save", record["id"], next(iter(names), ""))
 
 
 def write_directory(roots: Roots, chosen: Sequence[tuple[ImageRecord, list[str]]], path: str, form: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crate.errors import NotFoundError, UsageError
 from crate.image import local
 from crate.oci import reference as references
-from crate.storage import images
+from crate.storage import images, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def tag(roots: Roots, image: str, names: Iterable[str]) -> list[str]:
     full = [_local_name(name) for name in names]
     for name in full:
         images.tag(roots, record["id"], name)
+        journal.record(roots, "image", "tag", record["id"], name)
     return full
 
 
@@ -35,6 +36,7 @@ def untag(roots: Roots, image: str, names: Iterable[str] = ()) -> list[str]:
     wanted = [_own_name(record["names"], name) for name in names] or record["names"]
     for name in wanted:
         images.untag(roots, name)
+        journal.record(roots, "image", "untag", record["id"], name)
     return wanted
 
 

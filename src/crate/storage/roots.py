@@ -19,6 +19,7 @@ _GRAPH_DIRECTORIES = (
     "pods",
     "jobs",
     "cache",
+    "events",
     "stage",
     "trash",
 )

@@ -13,7 +13,7 @@ import time
 
 from crate.errors import NameInUseError, NotFoundError, StateError, UsageError
 from crate.oci import json
-from crate.storage import staging
+from crate.storage import journal, staging
 from crate.storage.durable import read_file, sync_directory, sync_file_system, write_file
 from crate.storage.lock import Lock
 
@@ -107,6 +107,7 @@ def create(
         remove_tree(os.path.dirname(stage), os.path.basename(stage))
         raise
     sync_directory(os.path.dirname(directory))
+    journal.record(roots, "volume", "create", name=name, attributes=record["labels"])
     return record
 
 
@@ -187,6 +188,7 @@ def remove(roots: Roots, name: str) -> None:
     except FileNotFoundError:
         raise NotFoundError(f"no such volume: {name}") from None
     sync_directory(os.path.dirname(directory))
+    journal.record(roots, "volume", "remove", name=name)
 
 
 def remove_each(roots: Roots, names: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ def main(options: dict[str, Any]) -> int:
 
     def act(engine: Engine, container: Container) -> None:
         mounting.check_place(engine, "unmount")
-        mounting.unmount_container(container)
+        mounting.unmount_container(engine, container)
 
     if options["all"]:
         targets.check(options)
