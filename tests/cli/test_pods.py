@@ -354,6 +354,11 @@ def test_clone(pods: Crate) -> None:
     assert [one["Name"] for one in found["Containers"]] == [f"{found['Id'][:12]}-infra", "one-clone"]
     pods.await_line("one-clone", "blue")
     assert pods.ok("exec", "one-clone", "hostname") == "copy"
+    pods.ok("container", "clone", "--pod", "copy", "one", "other")
+    pods.ok("container", "clone", "one", "third")
+    assert [pods.inspect(name)["Pod"] for name in ("other", "third")] == [found["Id"], show(pods, "p")["Id"]]
+    assert pods.inspect("other")["HostConfig"]["NetworkMode"] == f"container:{found['InfraContainerID']}"
+    assert "infra container" in pods.fails(125, "container", "clone", found["InfraContainerID"])
     pods.ok("pod", "clone", "--destroy", "--name", "last", "copy")
     assert pods("pod", "exists", "copy").status == 1 and show(pods, "last")["State"] == "Created"
 

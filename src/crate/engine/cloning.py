@@ -44,16 +44,21 @@ def clone(
             f"cannot remove container {container.id} as it is running - running or paused containers cannot be "
             "removed without force: container state improper"
         )
-    options = {key: value for key, value in container.record["options"].items() if key not in _OWN}
+    recorded = container.record["options"]
+    if recorded.get("pod_id"):
+        from crate.engine.pod_members import apart
+
+        recorded = {**apart(engine, container), "pod": recorded["pod_id"]}
+    options = {key: value for key, value in recorded.items() if key not in _OWN}
     environment = (container.spec().get("process") or {}).get("env") or []
     options["env"] = [entry for entry in environment if entry.partition("=")[0] not in _OWN_VARIABLES]
     options.update({key: value for key, value in changes.items() if value is not None})
-    options["name"] = name or _free_name(engine, container.name)
+    options["name"] = name or free_name(engine, container.name)
     if image:
         options["image"] = image
         options.pop("rootfs", None)
     elif container.record["image"]:
-        options["image"] = _image_name(engine, container)
+        options["image"] = image_name(engine, container)
     made = create.create(engine, options)
     if destroy:
         removing.remove(engine, container, force=force)
@@ -63,7 +68,7 @@ def clone(
     return made
 
 
-def _image_name(engine: Engine, container: Container) -> str:
+def image_name(engine: Engine, container: Container) -> str:
     """The name of its image, unless that is another image's by now: the id then."""
     from crate.image import local
 
@@ -72,7 +77,7 @@ def _image_name(engine: Engine, container: Container) -> str:
     return name if found and found["id"] == own else own
 
 
-def _free_name(engine: Engine, original: str) -> str:
+def free_name(engine: Engine, original: str) -> str:
     """`web-clone`, `web-clone1`, …: the first that nobody has."""
     number = 0
     while True:

@@ -35,7 +35,7 @@ def clone(engine: Engine, pod: pods.Pod, options: dict[str, Any]) -> pods.Pod:
     )
     try:
         for member in pod.others:
-            _clone_container(engine, pod, member, made)
+            _clone_container(engine, member, made)
         if options.get("start"):
             pod_verbs.start(engine, pods.find(engine, made.id))
     except BaseException:
@@ -46,13 +46,15 @@ def clone(engine: Engine, pod: pods.Pod, options: dict[str, Any]) -> pods.Pod:
     return made
 
 
-def _clone_container(engine: Engine, pod: pods.Pod, member: Container, made: pods.Pod) -> None:
+def _clone_container(engine: Engine, member: Container, made: pods.Pod) -> None:
+    from crate.engine.cloning import free_name, image_name
     from crate.engine.create import create
+    from crate.engine.pod_members import apart
 
-    own = planning.unjoined_options(member.record["options"], pod.record, pod.sandbox.id if pod.sandbox else "")
-    own = {name: value for name, value in own.items() if name not in _ENVIRONMENT}
-    own["name"] = f"{member.name}{_SUFFIX}"
+    own = {name: value for name, value in apart(engine, member).items() if name not in _ENVIRONMENT}
+    if member.record["image"]:
+        own["image"] = image_name(engine, member)
+    own["name"] = free_name(engine, member.name)
     environment = (member.spec().get("process") or {}).get("env") or []
     own["env"] = [entry for entry in environment if not entry.startswith(("HOSTNAME=", "container="))]
-    sandbox = pods.ensure_sandbox(engine, made)
-    create(engine, planning.member_options(own, made.record, sandbox.id if sandbox else ""))
+    create(engine, {**own, "pod": made.id})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from crate.engine import pods
-from crate.errors import UsageError
+from crate.errors import StateError, UsageError
 from crate.plan import pod as planning
 from crate.storage.lock import Lock
 
@@ -45,6 +45,14 @@ def prepare(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[Co
 def _joined(engine: Engine, pod: pods.Pod, options: dict[str, Any]) -> dict[str, Any]:
     sandbox = pods.ensure_sandbox(engine, pod)
     return planning.member_options(options, pod.record, sandbox.id if sandbox else "")
+
+
+def apart(engine: Engine, container: Container) -> dict[str, Any]:
+    """The options of a container before it joined its pod. StateError for a pod's sandbox."""
+    if pods.is_sandbox(container):
+        raise StateError(f"container {container.name} is the infra container of a pod", "crate pod clone")
+    pod = pods.of_container(engine, container)
+    return planning.unjoined_options(container.record["options"], pod.record, pod.sandbox.id if pod.sandbox else "")
 
 
 def _options_of_new(options: dict[str, Any], name: str) -> dict[str, Any]:
