@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal
+import os
 
 from crate.engine.containers import kill_recorded
 from crate.oci import json
@@ -31,7 +32,10 @@ def end_with_sandbox(roots: Roots, sandbox_id: str) -> None:
 
 
 def end_with_last(roots: Roots, pod_id: str) -> None:
-    """Ends the sandbox of a pod with --exit-policy=stop when no other container of the pod runs any more."""
+    """Ends the sandbox of a pod with --exit-policy=stop when no other container of the pod runs any more.
+
+    One that was never started is going to be: as podman has it.
+    """
     pod = pods.read(roots, pod_id)
     if not pod or pod["exit_policy"] != "stop":
         return
@@ -41,15 +45,13 @@ def end_with_last(roots: Roots, pod_id: str) -> None:
             state = _state(roots, record["id"])
             if record["options"].get("infra"):
                 sandbox = state
-            elif state:
+            elif state or not os.access(f"{containers.paths(roots, record['id']).files}/exit.json", os.F_OK):
                 return
     if sandbox:
         _ask(sandbox)
 
 
 def _ask(state: dict[str, Any]) -> None:
-    import os
-
     from crate.linux import process
 
     try:

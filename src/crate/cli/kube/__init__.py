@@ -1,0 +1,1 @@
+"""The commands of `crate kube`, one file each."""
