@@ -100,6 +100,9 @@ def containers(engine: Engine, given: Iterable[str], listed: list[Container]) ->
     for state in filters.get("status", []):
         if state not in _STATES:
             raise UsageError(f'invalid filter "status={state}"', f"one of {', '.join(_STATES)}")
+    for key, check in _CHECKS.items():
+        for value in filters.get(key, ()):
+            check(value)
     return [container for container in listed if _holds(container, filters, tests)]
 
 
@@ -118,14 +121,14 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         return bool(state(container)["status"] == known)
 
     def exited(container: Container, value: str) -> bool:
-        try:
-            code = int(value)
-        except ValueError:
-            raise UsageError(f'invalid filter "exited={value}"', "a number") from None
-        return bool(state(container)["status"] == "exited" and state(container)["exit_code"] == code)
+        return bool(state(container)["status"] == "exited" and state(container)["exit_code"] == _exit_code(value))
+
+    moments: dict[str, int] = {}
 
     def created(text: str) -> int:
-        return _reference(engine, listed, text).record["created"]  # type: ignore[no-any-return]
+        if text not in moments:
+            moments[text] = _reference(engine, listed, text).record["created"]
+        return moments[text]
 
     def ancestor(container: Container, value: str) -> bool:
         record = container.record
@@ -142,20 +145,23 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
     def network(container: Container, value: str) -> bool:
         request = container.record.get("network") or {}
         names = [request.get("network"), request.get("mode"), *(n["network"] for n in request.get("networks") or [])]
-        return value in names
+        return value in names or _network_name(engine, value) in names
 
-    def port(container: Container, value: str) -> bool:
-        number, _, protocol = value.partition("/")
-        lease = state(container).get("lease") or {}
-        return any(
-            str(p["container_port"]) == number and p["protocol"] == (protocol or "tcp")
-            for p in lease.get("ports") or []
-        )
+    def published(container: Container, value: str) -> bool:
+        ports = (state(container).get("lease") or {}).get("ports") or []
+        return bool(_ports(value) & {(p["container_port"], p["protocol"]) for p in ports})
+
+    def exposed(container: Container, value: str) -> bool:
+        every = [port for text in container.record.get("exposed_ports") or () for port in _ports(text)]
+        return bool(_ports(value) & set(every)) or published(container, value)
+
+    def health(container: Container, value: str) -> bool:
+        from crate.engine.wait import health
+
+        return (health(state(container)) or ("starting" if container.record.get("health") else "none")) == value
 
     def restart_policy(container: Container, value: str) -> bool:
-        if value not in ("none", "no", "always", "on-failure", "unless-stopped"):
-            raise UsageError(f"{value} invalid restart policy")
-        return bool(container.record["restart"]["name"] == ("no" if value == "none" else value))
+        return bool(container.record["restart"]["name"] == _restart_policy(value))
 
     def pod(container: Container, value: str) -> bool:
         identifier = str(container.record["options"].get("pod_id") or "")
@@ -177,13 +183,55 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         "ancestor": ancestor,
         "volume": volume,
         "network": network,
-        "publish": port,
-        "expose": port,
-        "health": lambda c, value: (state(c).get("health") or "none") == value,
+        "publish": published,
+        "expose": exposed,
+        "health": health,
         "restart-policy": restart_policy,
         "is-task": lambda c, value: not boolean(value),
         "pod": pod,
     }
+
+
+def _exit_code(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f'invalid filter "exited={text}"', "a number") from None
+
+
+def _restart_policy(text: str) -> str:
+    if text not in ("none", "no", "always", "on-failure", "unless-stopped"):
+        raise UsageError(f"{text} invalid restart policy")
+    return "no" if text == "none" else text
+
+
+def _ports(text: str) -> set[tuple[int, str]]:
+    """`80`, `80/udp`, `8000-8010/tcp`. Raises UsageError."""
+    numbers, _, protocol = text.partition("/")
+    first, _, last = numbers.partition("-")
+    if not (first.isascii() and first.isdigit() and (last or first).isascii() and (last or first).isdigit()):
+        raise UsageError(f'invalid port "{text}"', "as 80, 80/udp or 8000-8010/tcp")
+    return {(number, protocol or "tcp") for number in range(int(first), min(int(last or first), 65535) + 1)}
+
+
+#: what refuses a value although there is no container to compare it with
+_CHECKS: dict[str, Callable[[str], object]] = {
+    "exited": _exit_code,
+    "restart-policy": _restart_policy,
+    "publish": _ports,
+    "expose": _ports,
+}
+
+
+def _network_name(engine: Engine, text: str) -> str:
+    """The name of the network that an id, or its beginning, means; "" for none."""
+    from crate.engine import networks as engine_networks
+    from crate.errors import CrateError
+
+    try:
+        return str(engine_networks.find(engine, text)["name"])
+    except CrateError:
+        return ""
 
 
 def _reference(engine: Engine, listed: list[Container], text: str) -> Container:

@@ -815,9 +815,10 @@ OPTIONS = {
     "image.save": (
         False,
         "images+",
-        "format output multi_image_archive quiet compress uncompressed",
+        "format output platform multi_image_archive quiet compress uncompressed",
         "s format --format \n"
         "s output --output -o \n"
+        "s platform --platform \n"
         "b multi_image_archive --multi-image-archive -m \n"
         "b quiet --quiet -q \n"
         "b compress --compress \n"

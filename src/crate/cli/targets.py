@@ -91,11 +91,12 @@ def each(
     status_of: Callable[[CrateError], int] = lambda error: error.exit_status,
     quiet: bool = False,
     prepare: Callable[[Engine, Container], object] | None = None,
+    missing: Callable[[NotFoundError], object] = lambda error: None,
 ) -> int:
     """Does it to every chosen container, prints the name of each success; failures do not stop the others.
 
     The exit status is the gravest of those that `status_of` gives the errors. `prepare` is done to all of several
-    before the first is acted upon.
+    before the first is acted upon; `missing` is told of what --ignore passes over.
     """
     import crate.engine
     from crate.engine import containers
@@ -114,6 +115,7 @@ def each(
             act(engine, known or containers.find(engine, name))
         except NotFoundError as error:
             if options.get("ignore"):
+                missing(error)
                 continue
             app.report(error)
             status = max(status, status_of(error))

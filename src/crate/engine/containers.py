@@ -43,6 +43,13 @@ class Container:
         """config.json: the OCI runtime-spec of this container."""
         return json.loads(read_file(self.paths.config))  # type: ignore[no-any-return]
 
+    def log_path(self) -> str:
+        """The file of its log; "" where its driver keeps none."""
+        log = self.record["log"]
+        if log["driver"] == "k8s-file":
+            return str(log["options"].get("path") or f"{self.paths.directory}/ctr.log")
+        return str(log["options"].get("path") or self.paths.log) if log["driver"] in ("json-file", "local") else ""
+
     def state(self, engine: Engine, fresh: bool = False) -> dict[str, Any]:
         """What is the case: `status` (created, running, paused, exited, removing), pid, times in ns, exit_code …
 
@@ -132,9 +139,12 @@ def find(engine: Engine, text: str) -> Container:
     return container
 
 
-def listing(engine: Engine) -> list[Container]:
-    """All containers, newest first."""
-    found = [load(engine, container_id) for container_id in store.list_ids(engine.roots)]
+def listing(engine: Engine, live: bool = False) -> list[Container]:
+    """All containers, newest first; `live`: without those that have no state, which is in one look: they do not run."""
+    ids = store.list_ids(engine.roots)
+    if live:
+        ids = [one for one in ids if os.access(f"{engine.roots.runroot}/containers/{one}/state.json", os.F_OK)]
+    found = [load(engine, container_id) for container_id in ids]
     return sorted((c for c in found if c), key=lambda container: container.record["created"], reverse=True)
 
 

@@ -33,6 +33,7 @@ def declare(app: Typer) -> None:
         flag("--all", "-a", help="Signal all running containers"),
         flag("--latest", "-l", help="Act on the container created last"),
         many("--cidfile", help="Read the container ID from the file", metavar="path"),
+        many("--filter", "-f", help="Signal the running containers that match", metavar="key=value"),
         help="Kill one or more running containers",
         examples="""
             crate kill web

@@ -94,7 +94,7 @@ def choose(engine: Engine, options: dict[str, Any]) -> list[_Entry]:
     given = options["filter"] or []
     last = options["last"] if options["last"] is not None else -1
     everything = options["all"] or options["latest"] or last > 0 or any(f.startswith("status=") for f in given)
-    listed = containers.listing(engine)
+    listed = containers.listing(engine, live=not everything)
     now_ns = time.time_ns()
     if given:
         from crate.cli import filters
@@ -187,7 +187,11 @@ def ports(published: list[dict[str, Any]]) -> str:
 
 
 def _ports(entry: _Entry) -> str:
-    return ports((entry.state.get("lease") or {}).get("ports") or [])
+    if not entry.record["options"].get("pod_id"):
+        return ports((entry.state.get("lease") or {}).get("ports") or [])
+    from crate.engine.published import published
+
+    return ports(published(entry.engine, entry.container))
 
 
 def _labels(entry: _Entry) -> str:

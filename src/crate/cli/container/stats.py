@@ -88,7 +88,7 @@ def _named(engine: Engine, options: dict[str, Any]) -> list[Container] | None:
 def _running(engine: Engine, everything: bool) -> list[Container]:
     from crate.engine import containers
 
-    listed = containers.listing(engine)
+    listed = containers.listing(engine, live=not everything)
     return [c for c in listed if everything or c.state(engine)["status"] in ("running", "paused")]
 
 
