@@ -20,14 +20,17 @@ _KINDS = {
     "root": "files", "runroot": "files", "volume": "files", "workdir": "files",
     "container": "containers", "containers": "containers", "requires": "containers", "volumes_from": "containers",
     "image": "images", "images": "images", "names": "objects", "network": "networks", "volumes": "volumes",
+    "pod": "pods", "pods": "pods", "pod_id_file": "files", "exit_policy": "continue stop",
+    "share": "cgroup ipc net pid uts none",
     "shell": "bash zsh fish", "words": "commands",
     "attach": "stdin stdout stderr", "cgroup_manager": "cgroupfs", "cgroupns": "host private",
     "cgroups": "enabled disabled", "format": "json table", "image_volume": "anonymous tmpfs ignore",
-    "ipc": "host none private shareable container:", "log_driver": "json-file none",
+    "ipc": "host none private shareable container:",
+    "log_driver": "json-file k8s-file journald syslog local passthrough none",
     "log_level": "trace debug info warn error", "pid": "host private container:", "pull": "always missing never newer",
     "restart": "no always on-failure unless-stopped", "security_opt": "no-new-privileges seccomp=",
     "signal": "HUP INT QUIT KILL USR1 USR2 TERM STOP CONT", "stop_signal": "HUP INT QUIT KILL USR1 USR2 TERM",
-    "storage_driver": "overlay vfs", "systemd": "true false always", "type": "container image network volume",
+    "storage_driver": "overlay vfs", "systemd": "true false always", "type": "container image network pod volume",
     "userns": "host keep-id nomap auto", "uts": "host private container:",
 }  # fmt: skip
 _RUNNING = ("container.stop", "container.kill", "container.exec", "container.attach")
@@ -150,7 +153,7 @@ def _values(module: str, key: str, prefix: str, given: dict[str, Any]) -> list[s
         return [FILES]
     if kind == "commands":
         return _matching(_commands(""), prefix)
-    if kind in ("containers", "images", "networks", "volumes", "objects"):
+    if kind in ("containers", "images", "networks", "pods", "volumes", "objects"):
         try:
             found = _objects(module, kind, given)
         except Exception:  # a shell has no place for an error
@@ -178,6 +181,11 @@ def _objects(module: str, kind: str, given: dict[str, Any]) -> list[str]:
         for record in image_record.list_all(engine.roots):
             found += [f"{name}\timage" for record_name in record["names"] for name in _short_names(record_name)]
             found.append(f"{record['id'][:12]}\timage")
+    if kind in ("pods", "objects"):
+        from crate.storage import pods
+
+        for pod in pods.listing(engine):
+            found += [f"{pod['name']}\tpod", f"{pod['id'][:12]}\t{pod['name']}"]
     if kind in ("networks", "objects"):
         from crate.engine import networks
 

@@ -65,7 +65,7 @@ def record(monitor: Monitor) -> dict[str, Any]:
         "ends_to_type": streams.ends_to_type,
         "stdin_pending": [data.decode("latin-1") for data in streams.stdin_pending],
         "terminal": streams.terminal,
-        "log_partial": streams.log.record()["partial"] if streams.log else {},
+        "log_partial": streams.log.record() if streams.log else {},
         "clients": [
             {
                 "fd": client.socket.fileno(),

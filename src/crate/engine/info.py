@@ -10,6 +10,7 @@ import time
 
 from crate.cgroup.hierarchy import discover
 from crate.linux.caller import effective_capabilities
+from crate.plan.log_config import DRIVERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "plugins": {
             "volume": ["local"],
             "network": ["bridge", "host", "none", "pasta", "slirp4netns"],
-            "log": ["json-file", "none"],
+            "log": list(DRIVERS),
         },
         "settings": {key: {"value": value, "origin": origin} for key, value, origin in engine.settings.items()},
         "version": {"Version": __version__, "APIVersion": API_VERSION, "OsArch": f"linux/{_architecture()}"},

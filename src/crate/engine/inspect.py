@@ -5,7 +5,7 @@ Where both have a field in different forms it has podman's: names without a slas
 
 from __future__ import annotations
 
-from crate.engine.log_file import timestamp
+from crate.engine.log_lines import timestamp
 from crate.linux.signals import signal_name
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
         "ResolvConfPath": f"{directory}/resolv.conf",
         "HostnamePath": f"{directory}/hostname",
         "HostsPath": f"{directory}/hosts",
-        "LogPath": container.paths.log if record["log"]["driver"] != "none" else "",
+        "LogPath": container.log_path(),
         "StaticDir": container.paths.directory,
         "OCIConfigPath": container.paths.config,
         "OCIRuntime": "crate",

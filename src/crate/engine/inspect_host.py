@@ -133,7 +133,7 @@ def _log_config(container: Container) -> dict[str, Any]:
     return {
         "Type": log["driver"],
         "Config": options,
-        "Path": container.paths.log if log["driver"] != "none" else "",
+        "Path": container.log_path(),
         "Tag": options.get("tag", ""),
         "Size": _shown_size(options.get("max-size", "-1")),
     }

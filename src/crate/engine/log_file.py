@@ -4,98 +4,168 @@ from __future__ import annotations
 
 import os
 import time
-from _json import encode_basestring_ascii
+from _json import encode_basestring
+
+from crate.engine.log_lines import LogLines, timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
-#: A line without an end is written in parts of this size, as docker does.
-PART = 16384
+#: stands for the newline while a whole block of lines is encoded: JSON leaves it as it is
+_MARK = "\x7f"
 
 
-class LogFile:
-    """Writes what a container says. `max_bytes` 0 means no rotation; `max_files` counts the current one."""
+class RotatedFile:
+    """A file that is cut into several by size. `max_bytes` 0: never; `max_files` counts the current one."""
 
-    def __init__(self, path: str, max_bytes: int, max_files: int, partial: dict[str, str] | None = None) -> None:
+    def __init__(self, path: str, max_bytes: int, max_files: int, compress: bool, left: dict[str, str]) -> None:
         self.path = path
         self.max_bytes = max_bytes
         self.max_files = max(1, max_files)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.compress = compress
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
         self._size = os.fstat(self._fd).st_size
-        self._partial = {key: value.encode("latin-1") for key, value in (partial or {}).items()}
+        self._compressor = -1
+        #: bytes that a full disk refused, and why; to be told once there is room
+        self.lost = int(left.get("lost", "0"))
+        self.lost_why = left.get("lost_why", "")
 
-    def write(self, stream: str, data: bytes) -> None:
-        """Takes bytes of `stdout` or `stderr`; whole lines are written at once, the rest waits for its end."""
-        data = self._partial.pop(stream, b"") + data
-        end = data.rfind(b"\n") + 1
-        rest = data[end:]
-        lines = data[:end].splitlines(True) if b"\r" not in data else data[:end].split(b"\n")[:-1]
-        if b"\r" in data:
-            lines = [line + b"\n" for line in lines]
-        while len(rest) >= PART:
-            lines.append(rest[:PART])
-            rest = rest[PART:]
-        if rest:
-            self._partial[stream] = rest
-        if lines:
-            self._append(stream, lines)
+    def append(self, data: bytes, note: Callable[[str], bytes]) -> None:
+        """Writes whole lines; before them, as `note` gives it, what was lost and can be told by now."""
+        lost, self.lost = self.lost, 0
+        if lost:
+            data = note(f"[crate: {lost} bytes of this log were lost: {self.lost_why}]\n") + data
+        self._divide(data)
+        if self.lost:
+            self.lost += lost
 
-    def _append(self, stream: str, lines: list[bytes]) -> None:
-        tail = f',"stream":"{stream}","time":"{timestamp(time.time_ns())}"}}\n'
-        parts: list[str] = []
-        for line in lines:
-            for start in range(0, len(line), PART):
-                text = line[start : start + PART].decode("utf-8", "replace")
-                parts.append('{"log":' + encode_basestring_ascii(text) + tail)
-        data = "".join(parts).encode()
-        if not self.max_bytes or self._size + len(data) <= self.max_bytes:
+    def _divide(self, data: bytes) -> None:
+        """Writes them, and rotates between two of them."""
+        while self.max_bytes and self._size + len(data) > self.max_bytes:
+            room = data.rfind(b"\n", 0, max(0, self.max_bytes - self._size)) + 1
+            if not room and not self._size:
+                room = data.find(b"\n") + 1
+            if room:
+                self._put(data[:room])
+                data = data[room:]
+            if not data or not self._rotate():
+                break
+        if data:
             self._put(data)
-            return
-        data = b""
-        for part in map(str.encode, parts):
-            if self._size + len(data) + len(part) > self.max_bytes and (self._size or data):
-                self._put(data)
-                self._rotate()
-                data = b""
-            data += part
-        self._put(data)
 
     def _put(self, data: bytes) -> None:
+        before, rest = self._size, data
         try:
-            written = os.write(self._fd, data)
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
-        except OSError:
-            return  # a full disk must not stop the container: what is lost is seen in the log as a gap
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            # A full disk must not stop the container. The half of a line that it took would spoil the next one.
+            try:
+                os.ftruncate(self._fd, before)
+            except OSError:
+                pass
+            self.lost += len(data)
+            self.lost_why = str(error.strerror)
+            return
         self._size += len(data)
 
-    def _rotate(self) -> None:
-        for number in range(self.max_files - 1, 0, -1):
-            older = f"{self.path}.{number}"
-            newer = f"{self.path}.{number - 1}" if number > 1 else self.path
-            try:
-                os.rename(newer, older)
-            except FileNotFoundError:
-                pass
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (os.O_TRUNC if self.max_files == 1 else 0)
+    def _rotate(self) -> bool:
+        """False when there can be no new file: then the current one goes on."""
+        self._settle()
+        fresh = f"{self.path}.new"
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            fd = os.open(fresh, flags, 0o640)
+        except OSError:
+            return False
+        last = self.max_files - 1
+        for suffix in ("", ".gz"):
+            for number in range(last, 0, -1):
+                name = f"{self.path}.{number}{suffix}"
+                try:
+                    if number == last:
+                        os.unlink(name)
+                    else:
+                        os.rename(name, f"{self.path}.{number + 1}{suffix}")
+                except FileNotFoundError:
+                    pass
+        if last:
+            os.rename(self.path, f"{self.path}.1")
+        os.rename(fresh, self.path)
         os.close(self._fd)
-        self._fd = os.open(self.path, flags, 0o640)
-        self._size = 0
+        self._fd, self._size = fd, 0
+        if self.compress and last:
+            from crate.engine.log_compress import compress
+
+            self._compressor = compress(f"{self.path}.1")
+        return True
+
+    def finish(self, note: Callable[[str], bytes]) -> None:
+        """Tells what is still untold, if it can be."""
+        if self.lost:
+            self.append(b"", note)
+        self._settle()
+
+    def record(self) -> dict[str, str]:
+        """What a process that goes on writing must know."""
+        self._settle()
+        return {"lost": str(self.lost), "lost_why": self.lost_why} if self.lost else {}
+
+    def _settle(self) -> None:
+        """Waits until the file that was rotated away last is compressed."""
+        if self._compressor >= 0:
+            os.read(self._compressor, 1)
+            os.close(self._compressor)
+            self._compressor = -1
+
+
+class LogFile(LogLines):
+    """Writes what a container says. `extra` is the JSON text of the attributes that --log-opt asks for, or nothing."""
+
+    def __init__(
+        self,
+        path: str,
+        max_bytes: int,
+        max_files: int,
+        left: dict[str, str] | None = None,
+        *,
+        compress: bool = False,
+        extra: str = "",
+    ) -> None:
+        super().__init__(left or {})
+        self._file = RotatedFile(path, max_bytes, max_files, compress, left or {})
+        self._extra = f'"attrs":{extra},' if extra else ""
+
+    def _lines(self, stream: str, lines: bytes) -> None:
+        text = lines[:-1].decode("utf-8", "replace")
+        if _MARK in text:
+            self._append(stream, [encode_basestring(line + "\n") for line in text.split("\n")])
+            return
+        # All lines at once: a call for each would be most of the time.
+        tail = '\\n"' + self._tail(stream)
+        whole = encode_basestring(text.replace("\n", _MARK))[:-1].replace(_MARK, f'{tail}{{"log":"')
+        self._put(f'{{"log":{whole}{tail}')
+
+    def _part(self, stream: str, part: bytes) -> None:
+        self._append(stream, [encode_basestring(part.decode("utf-8", "replace"))])
+
+    def _append(self, stream: str, texts: list[str]) -> None:
+        tail = self._tail(stream)
+        self._put("".join([f'{{"log":{text}{tail}' for text in texts]))
+
+    def _tail(self, stream: str) -> str:
+        return f',"stream":"{stream}",{self._extra}"time":"{timestamp(time.time_ns())}"}}\n'
+
+    def _put(self, text: str) -> None:
+        self._file.append(text.encode(), self._note)
+
+    def _note(self, text: str) -> bytes:
+        return f'{{"log":{encode_basestring(text)}{self._tail("stderr")}'.encode()
 
     def finish(self) -> None:
-        """Writes what has no line end."""
-        for stream, rest in list(self._partial.items()):
-            self._append(stream, [rest])
-        self._partial.clear()
+        super().finish()
+        self._file.finish(self._note)
 
-    def record(self) -> dict[str, Any]:
-        """What another process needs to go on writing."""
-        partial = {key: value.decode("latin-1") for key, value in self._partial.items()}
-        return {"path": self.path, "max_bytes": self.max_bytes, "max_files": self.max_files, "partial": partial}
-
-
-def timestamp(nanoseconds: int) -> str:
-    """RFC 3339 in UTC with nanoseconds, as docker writes it."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
+    def record(self) -> dict[str, str]:
+        return super().record() | self._file.record()

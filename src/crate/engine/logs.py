@@ -1,64 +1,90 @@
-"""Reading the json-file log of a container: from its rotated parts on, by time and tail, and on while it runs."""
+"""`logs`: what containers wrote, by time and tail, and on while they run."""
 
 from __future__ import annotations
 
 import os
 import select
 import time
+from _operator import itemgetter
+from itertools import groupby
 
 from crate.engine import wire
+from crate.engine.log_reader import LogReader, decode_json, decode_k8s, start_of_tail
 from crate.errors import StateError, UsageError
-from crate.oci import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
+    from crate.engine.log_reader import Entry
 
     Write = Callable[[str, int], None]  # text, descriptor: 1 or 2
 
-_POLL_SECONDS = 0.1
+    class Reader(Protocol):
+        """The log of one container, whatever its driver."""
+
+        def tail(self, lines: int) -> list[Entry]:
+            """The entries of the last lines."""
+
+        def entries(self) -> Iterable[list[Entry]]:
+            """What has been written since."""
+
+
+#: how often a log that nobody tells the changes of is looked at
+_POLL_SECONDS = 0.5
+_TEXT, _STREAM = itemgetter("log"), itemgetter("stream")
+_READABLE = ("json-file", "local", "k8s-file", "journald")
 
 
 class Selection:
-    """What of a log is wanted: `since` and `until` as RFC 3339 texts (they compare as texts), `tail` lines or -1."""
+    """What of a log is wanted, and how: times as RFC 3339 texts (they compare as texts), `tail` lines or -1."""
 
-    __slots__ = ("since", "tail", "timestamps", "until")
+    __slots__ = ("details", "since", "tail", "timestamps", "until")
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.since = time_text(options.get("since"))
         self.until = time_text(options.get("until"))
         tail = options.get("tail")
-        if tail in (None, "", "all"):
-            self.tail = -1
-        else:
+        self.tail = -1
+        if tail not in (None, "", "all"):
             try:
-                self.tail = int(str(tail))
+                self.tail = max(-1, int(str(tail)))
             except ValueError:
                 raise UsageError(f'invalid value for --tail: "{tail}"', 'a number of lines, or "all"') from None
         self.timestamps = bool(options.get("timestamps"))
+        self.details = bool(options.get("details"))
 
-    def text(self, entry: dict[str, Any]) -> str | None:
-        """The line as it is to be shown, or None."""
-        when = entry["time"]
-        if (self.since and when < self.since) or (self.until and when > self.until):
-            return None
-        return f"{when} {entry['log']}" if self.timestamps else str(entry["log"])
+    def of(self, entries: list[Entry]) -> list[Entry]:
+        """Those that lie in the wanted time."""
+        if self.since:
+            entries = [entry for entry in entries if entry["time"] >= self.since]
+        if self.until:
+            entries = [entry for entry in entries if entry["time"] <= self.until]
+        return entries
+
+    def over(self) -> bool:
+        """Whether nothing that is still to come is wanted."""
+        return bool(self.until) and time_text("0s") > self.until
 
 
-def logs(engine: Engine, wanted: list[tuple[Container, Write]], options: dict[str, Any]) -> None:
-    """Gives each line of each container to its `write`, with its stream; with `follow` until all have ended."""
+def logs(engine: Engine, wanted: list[tuple[Container, str]], options: dict[str, Any], write: Write) -> None:
+    """Gives the lines of each container, each after its prefix, to `write`; with `follow` until all have ended.
+
+    A container without a log that can be read is a StateError.
+    """
     for container, _ in wanted:
-        if container.record["log"]["driver"] == "none":
+        driver = container.record["log"]["driver"]
+        if driver not in _READABLE:
             raise StateError(
-                "this container is using the 'none' log driver, cannot read logs", "run it with --log-driver json-file"
+                f"this container is using the '{driver}' log driver, cannot read logs",
+                "run it with --log-driver json-file",
             )
     selection = Selection(options)
-    followed = [_Log(container, selection, write, bool(options.get("follow"))) for container, write in wanted]
+    followed = [_Log(container, prefix, selection, write, bool(options.get("follow"))) for container, prefix in wanted]
     for log in followed:
         log.show_past()
     while followed := [log for log in followed if log.watch]:
@@ -66,55 +92,95 @@ def logs(engine: Engine, wanted: list[tuple[Container, Write]], options: dict[st
         for log in followed:
             if log.watch:
                 poll.register(log.watch.fileno(), select.POLLIN)
-        for fd, _ in poll.poll(_POLL_SECONDS * 1000):
-            for log in followed:
-                if log.watch and log.watch.fileno() == fd:
-                    log.look_for_the_end()
+            if log.changes >= 0:
+                poll.register(log.changes, select.POLLIN)
+        wait = _POLL_SECONDS if selection.until or any(log.changes < 0 for log in followed) else None
+        ready = {fd for fd, _ in poll.poll(wait and wait * 1000)}
         for log in followed:
+            log.look(ready)
             log.show_new()
-        if selection.until and time_text("0s") > selection.until:
+        if selection.over():
             return
 
 
 class _Log:
-    """The log of one container on its way to the reader. `watch` is a connection that tells the container's end."""
+    """The log of one container on its way to its reader. `watch` is a connection that tells the container's end."""
 
-    def __init__(self, container: Container, selection: Selection, write: Write, follow: bool) -> None:
+    def __init__(self, container: Container, prefix: str, selection: Selection, write: Write, follow: bool) -> None:
         self.watch = _watch(container) if follow else None
+        self._prefix = prefix
         self._selection = selection
         self._write = write
-        self._reader = _Reader(container.paths.log)
+        self._midline: set[str] = set()
+        self._reader, path = _reader(container)
+        self.changes = _changes_of(os.path.dirname(path)) if self.watch and path else -1
 
     def show_past(self) -> None:
         """What there is already, or the last lines of it."""
-        wanted = self._selection.tail
-        if wanted < 0:
+        selection = self._selection
+        if selection.tail < 0:
             self.show_new()
-            return
-        kept: list[dict[str, Any]] = []
-        for entry in self._reader.entries():
-            if self._selection.text(entry) is not None:
-                kept.append(entry)
-                if len(kept) > max(4096, 2 * wanted):
-                    del kept[: len(kept) - wanted]
-        for entry in kept[max(0, len(kept) - wanted) :]:
-            self._show(entry)
+        elif not selection.since and not selection.until:
+            self._show(self._reader.tail(selection.tail))
+        else:
+            kept: list[Entry] = []
+            for entries in self._reader.entries():
+                kept += selection.of(entries)
+                if len(kept) > 1 << 16:
+                    del kept[: start_of_tail(kept, selection.tail)]
+            self._show(kept[start_of_tail(kept, selection.tail) :])
 
     def show_new(self) -> None:
         """What was written since."""
-        for entry in self._reader.entries():
-            self._show(entry)
+        for entries in self._reader.entries():
+            self._show(self._selection.of(entries))
 
-    def _show(self, entry: dict[str, Any]) -> None:
-        text = self._selection.text(entry)
-        if text is not None:
-            self._write(text, 1 if entry["stream"] == "stdout" else 2)
+    def _show(self, entries: list[Entry]) -> None:
+        selection = self._selection
+        plain = not (self._prefix or selection.timestamps or selection.details)
+        for stream, group in groupby(entries, _STREAM):
+            text = "".join(map(_TEXT if plain else self._decorated, group))
+            self._write(text, 1 if stream == "stdout" else 2)
 
-    def look_for_the_end(self) -> None:
+    def _decorated(self, entry: Entry) -> str:
+        """The entry with what precedes a line; a further part of a long one has nothing before it."""
+        text: str = entry["log"]
+        stream = entry["stream"]
+        begun = stream in self._midline
+        if text[-1:] == "\n":
+            self._midline.discard(stream)
+        else:
+            self._midline.add(stream)
+        if begun:
+            return text
+        when = f"{entry['time']} " if self._selection.timestamps else ""
+        details = ""
+        if self._selection.details and entry.get("attrs"):
+            details = ",".join(f"{key}={value}" for key, value in sorted(entry["attrs"].items())) + " "
+        return f"{self._prefix}{when}{details}{text}"
+
+    def look(self, ready: set[int]) -> None:
         """The end is looked for before `show_new`: what was written before it is then read to the last line."""
-        packet = self.watch.recv(wire.CHUNK + 1) if self.watch else b""
-        if not packet or packet[:1] == wire.ENDED:
-            self.watch = None
+        if self.changes in ready:
+            os.read(self.changes, 1 << 16)
+        if self.watch and self.watch.fileno() in ready:
+            try:
+                packet = self.watch.recv(wire.CHUNK + 1)
+            except ConnectionResetError:
+                packet = b""
+            if not packet or packet[:1] == wire.ENDED:
+                self.watch = None
+
+
+def _reader(container: Container) -> tuple[Reader, str]:
+    """What reads the log, and the path of its file, if it is one."""
+    driver = container.record["log"]["driver"]
+    if driver == "journald":
+        from crate.engine.journal_reader import JournalReader
+
+        return JournalReader(container.id), ""
+    path = container.log_path()
+    return LogReader(path, decode_k8s if driver == "k8s-file" else decode_json), path
 
 
 def _watch(container: Container) -> _socket.socket | None:
@@ -127,62 +193,23 @@ def _watch(container: Container) -> _socket.socket | None:
     return socket
 
 
-class _Reader:
-    """Reads entries from the oldest part of the log on, and over rotations."""
+def _changes_of(directory: str) -> int:
+    """A descriptor that can be read when a file of the directory has changed; -1 where the user has no more of them."""
+    from crate.linux import inotify
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._fd = -1
-        self._rest = b""
-        self._older = self._rotated()
-
-    def _rotated(self) -> list[str]:
-        directory, _, name = self.path.rpartition("/")
-        numbers = []
-        for entry in os.listdir(directory):
-            suffix = entry.removeprefix(name + ".")
-            if suffix != entry and suffix.isdigit():
-                numbers.append(int(suffix))
-        return [f"{self.path}.{number}" for number in sorted(numbers, reverse=True)]
-
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """What has been written since the last call."""
-        while True:
-            if self._fd < 0 and not self._open():
-                return
-            while data := os.read(self._fd, 1 << 18):
-                lines = (self._rest + data).split(b"\n")
-                self._rest = lines.pop()
-                for line in lines:
-                    try:
-                        yield json.loads(line)
-                    except ValueError:
-                        continue  # what a power cut left of a line
-            if not self._older and os.fstat(self._fd).st_ino == self._current():
-                return
-            os.close(self._fd)
-            self._fd, self._rest = -1, b""
-
-    def _current(self) -> int:
-        try:
-            return os.stat(self.path).st_ino
-        except FileNotFoundError:
-            return os.fstat(self._fd).st_ino
-
-    def _open(self) -> bool:
-        path = self._older.pop(0) if self._older else self.path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return bool(self._older) and self._open()
-        return True
+    try:
+        fd = inotify.inotify_init1()
+        inotify.inotify_add_watch(fd, directory, inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_TO)
+    except OSError:
+        return -1
+    return fd
 
 
 def time_text(text: str | None) -> str:
     """A time given as RFC 3339, `2013-01-02`, seconds since the epoch, or a duration back from now, as RFC 3339 UTC."""
     if not text:
         return ""
-    from crate.engine.log_file import timestamp
+    from crate.engine.log_lines import timestamp
     from crate.oci.moment import parse
 
     return timestamp(parse(text, time.time_ns()))

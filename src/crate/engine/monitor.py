@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from crate.engine.log_lines import LogLines
     from crate.net.proxy import Proxy
 
 #: A container that lived this long gets a lean monitor. Shorter ones, most batch commands, never pay for it.
@@ -177,7 +178,11 @@ def settle_process() -> None:
         _signal.signal(number, _signal.SIG_IGN)
 
 
-def open_log(facts: dict[str, Any], partial: dict[str, str] | None = None) -> LogFile | None:
-    """The log of the container, as its record configures it."""
+def open_log(facts: dict[str, Any], left: dict[str, str] | None = None) -> LogLines | None:
+    """The log of the container, as its record configures it; `left`: what a former process gave as its `record()`."""
     log = facts["log"]
-    return LogFile(log["path"], log["max_bytes"], log["max_files"], partial) if log else None
+    if log and "driver" in log:
+        from crate.engine.log_drivers import open_driver
+
+        return open_driver(log, left)
+    return LogFile(log["path"], log["max_bytes"], log["max_files"], left) if log else None

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from crate.engine.log_file import LogFile
+    from crate.engine.log_lines import LogLines
 
 _TIOCSWINSZ = 0x5414
 #: A client this many bytes behind holds up the container, or misses what comes (docs/decisions/0090).
@@ -52,6 +52,7 @@ class Client:
         #: bytes that it missed and has not been told of yet; while there are some, it misses more
         self.skipped = skipped
         self._stopped_since = 0.0
+        self._is_waited_for = bool(hello and not hello.get("late"))
 
     def wants(self, stream: bytes) -> bool:
         """Whether it asked for this stream."""
@@ -62,12 +63,13 @@ class Client:
         if self.pending_bytes <= _BEHIND or self.skipped:
             return False
         if self.is_owed():
-            self._stopped_since = 0.0
+            self._stopped_since, self._is_waited_for = 0.0, True
             return True
         if not self.hello or self.hello.get("late"):
             return False
         self._stopped_since = self._stopped_since or time.monotonic()
-        return time.monotonic() - self._stopped_since < _PATIENCE_SECONDS
+        self._is_waited_for = time.monotonic() - self._stopped_since < _PATIENCE_SECONDS
+        return self._is_waited_for
 
     def is_owed(self) -> bool:
         """Whether every byte is waited for."""
@@ -87,7 +89,7 @@ class Client:
 
     def show(self, packet: bytes) -> bool:
         """Sends what the container wrote, keeps it for later, or counts it as missed; False when the client is gone."""
-        if self.skipped or self.pending_bytes > _BEHIND:
+        if self.skipped or (self.pending_bytes > _BEHIND and not self._is_waited_for):
             self.skipped += len(packet) - 1
             return True
         return self.send(packet)
@@ -143,7 +145,7 @@ class Streams:
     `output` maps a descriptor to its stream; with a terminal there is one, the pty's master, which also takes stdin.
     """
 
-    def __init__(self, log: LogFile | None, output: dict[int, bytes], stdin_fd: int, terminal: bool) -> None:
+    def __init__(self, log: LogLines | None, output: dict[int, bytes], stdin_fd: int, terminal: bool) -> None:
         self.log = log
         self.output = output
         self.stdin_fd = stdin_fd

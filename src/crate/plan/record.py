@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from crate.errors import UsageError
+from crate.plan.log_config import make_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _RESTARTS = ("no", "always", "on-failure", "unless-stopped")
-_LOG_DRIVERS = ("json-file", "none", "local", "k8s-file")
 
 
 def make_record(
@@ -40,7 +40,7 @@ def make_record(
         "attach": _attach(options),
         "detach_keys": _detach_keys(options, settings),
         "labels": make_labels(options, config, host),
-        "log": _log(options, settings),
+        "log": make_log(options, settings),
         "remove": bool(options.get("rm")),
         "restart": restart_policy(options, settings),
         "stop_signal": _stop_signal(options, config),
@@ -101,37 +101,6 @@ def make_labels(options: Options, config: Mapping[str, Any], host: Host) -> dict
             raise UsageError(f'invalid argument "{entry}" for "-l, --label" flag: invalid label: {entry}')
         labels[name] = value
     return labels
-
-
-def _log(options: Options, settings: Settings) -> dict[str, Any]:
-    driver = options.get("log_driver") or settings.get("logs.driver")
-    if driver not in _LOG_DRIVERS:
-        raise UsageError(f'logger: no log driver named "{driver}" is registered', "json-file and none are there")
-    given: dict[str, str] = {}
-    for entry in options.get("log_opt") or ():
-        name, equals, value = entry.partition("=")
-        if not equals or not name:
-            raise UsageError(f"invalid logging opt format {entry!r}: must be KEY=VALUE")
-        given[name] = value
-    return {"driver": driver, "options": _log_options(given, driver, settings)}
-
-
-def _log_options(given: dict[str, str], driver: str, settings: Settings) -> dict[str, str]:
-    if driver == "none":
-        return {}
-    from crate.plan.quantities import size_bytes
-
-    known = ("max-size", "max-file", "path", "tag", "labels", "labels-regex", "env", "env-regex", "compress", "mode")
-    for name in given:
-        if name not in known:
-            raise UsageError(f"unknown log opt '{name}' for {driver} log driver")
-    size = given.get("max-size", settings.get("logs.max_size"))
-    files = given.get("max-file", str(settings.get("logs.max_file")))
-    if size != "-1":
-        size_bytes("log-opt max-size", size, 1000)
-    if not files.isascii() or not files.isdigit() or int(files) < 1:
-        raise UsageError(f"invalid log opt max-file {files!r}: max-file cannot be less than 1")
-    return {**given, "max-size": size, "max-file": files}
 
 
 def restart_policy(options: Options, settings: Settings) -> dict[str, Any]:

@@ -44,7 +44,7 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
     "containers.stop_timeout": (10, "Seconds between the stop signal and the kill."),
     "containers.ulimits": ([], "Resource limits of containers, `NAME=SOFT[:HARD]`; others are those of the caller."),
     "containers.userns": ("", "User namespace of containers, as with `--userns`; empty: the caller's."),
-    "logs.driver": ("json-file", "Log driver: `json-file` or `none`."),
+    "logs.driver": ("json-file", "Log driver, as with `--log-driver`."),
     "logs.max_file": (2, "Log files kept for a container: the current one and those rotated away."),
     "logs.max_size": ("64m", "Size at which a log file is rotated; `-1`: never."),
     "network.address_pools": (

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.engine.log_file import PART, LogFile, timestamp
-from crate.engine.logs import _Reader
+from crate.engine.log_file import LogFile
+from crate.engine.log_lines import PART, timestamp
+from crate.engine.log_reader import LogReader, decode_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,8 @@ def entries(path: Path) -> list[dict[str, str]]:
 
 def text_of(path: Path, stream: str) -> str:
     """Everything that a reader finds of one stream."""
-    return "".join(entry["log"] for entry in _Reader(str(path)).entries() if entry["stream"] == stream)
+    found = [entry for entries in LogReader(str(path), decode_json).entries() for entry in entries]
+    return "".join(entry["log"] for entry in found if entry["stream"] == stream)
 
 
 def test_a_line_is_an_entry(tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_hand_over_of_a_partial_line(tmp_path: Path) -> None:
     path = tmp_path / "log"
     first = LogFile(str(path), 0, 1)
     first.write("stdout", b"beg\xc3")
-    second = LogFile(str(path), 0, 1, first.record()["partial"])
+    second = LogFile(str(path), 0, 1, first.record())
     second.write("stdout", b"\xa4n\n")
     assert entries(path)[0]["log"] == "beg\u00e4n\n"
 

@@ -166,7 +166,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"restart": "always:3"}, "maximum retry count can only be used with 'on-failure'"),
     ({"restart": "on-failure:x"}, "maximum retry count must be an integer"),
     ({"restart": "always", "rm": True}, "cannot specify both --restart and --rm"),
-    ({"log_driver": "syslog"}, 'no log driver named "syslog" is registered'),
+    ({"log_driver": "gelf"}, 'no log driver named "gelf" is registered'),
     ({"log_opt": ["max-size"]}, "invalid logging opt format"),
     ({"log_opt": ["bogus=1"]}, "unknown log opt 'bogus' for json-file log driver"),
     ({"log_opt": ["max-size=x"]}, "invalid size: 'x'"),

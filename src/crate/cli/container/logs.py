@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from crate.cli.options import Row
     from crate.engine.containers import Container
     from crate.engine.context import Engine
-    from crate.engine.logs import Write
 
 _COLORS = (31, 32, 33, 34, 35, 36)  # red to cyan, console_codes(4)
 
@@ -35,17 +34,13 @@ def show(engine: Engine, chosen: list[Container], options: dict[str, Any]) -> No
     from crate.cli import output
     from crate.engine import logs
 
-    wanted: list[tuple[Container, Write]] = []
+    wanted: list[tuple[Container, str]] = []
     for number, container in enumerate(chosen):
         prefix = f"{container.name} " if options["names"] else f"{container.id[:12]} " if len(chosen) > 1 else ""
         if options["color"] and prefix:
             prefix = f"\x1b[{_COLORS[number % len(_COLORS)]}m{prefix}\x1b[0m"
-
-        def write(line: str, fd: int, prefix: str = prefix) -> None:
-            output.write(prefix + line, fd)
-
-        wanted.append((container, write))
-    logs.logs(engine, wanted, options)
+        wanted.append((container, prefix))
+    logs.logs(engine, wanted, options, output.write)
 
 
 def rows() -> list[Row]:

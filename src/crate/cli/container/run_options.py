@@ -247,7 +247,12 @@ def _network() -> list[Row]:
 
 def _logging() -> list[Row]:
     return [
-        text("--log-driver", help='Logging driver for the container ("json-file", "none")', metavar="driver"),
+        text(
+            "--log-driver",
+            help='Logging driver for the container: "json-file", "k8s-file", "journald", "syslog", "local", '
+            '"passthrough" or "none"',
+            metavar="driver",
+        ),
         many("--log-opt", help="Log driver options (max-size=10m)", metavar="key=value"),
     ]
 
