@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commands, idle, parallel, pulling, start
+from bench import commands, files, idle, parallel, pulling, start
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "ps": commands.listing,
     "help": commands.helping,
     "pull": pulling.pulling,
+    "cp": files.copying,
+    "commit": files.committing,
     "parallel": parallel.throughput,
     "idle": idle.hundred,
 }

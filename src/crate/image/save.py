@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-from crate.errors import UsageError
+from crate.errors import NotFoundError, UsageError
 from crate.image import local
-from crate.oci import image_spec, json
+from crate.oci import image_spec, json, platform
 from crate.storage import content, journal
 from crate.storage.durable import write_all, write_file
 from crate.storage.tree_archive import TreeArchive
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from crate.oci.platform import Platform
     from crate.storage.image_record import ImageRecord
     from crate.storage.roots import Roots
 
@@ -28,11 +29,14 @@ DIRECTORIES = ("oci-dir", "docker-dir")
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
-def find(roots: Roots, texts: Sequence[str]) -> list[tuple[ImageRecord, list[str]]]:
-    """The images, each once, with the names that they were asked for by. Raises NotFoundError."""
+def find(roots: Roots, texts: Sequence[str], wanted: Platform | None = None) -> list[tuple[ImageRecord, list[str]]]:
+    """The images, each once, with the names that they were asked for by. NotFoundError, also for another platform."""
     found: dict[str, tuple[ImageRecord, list[str]]] = {}
     for text in texts:
         record = local.get(roots, text, 125)
+        actual = platform.of(record["config"])
+        if wanted is not None and platform.choose([actual], wanted, exact=True) is None:
+            raise NotFoundError(f"{text}: the image is for {actual}, not for {wanted}")
         named = local.find_named(roots, text)
         names = found.setdefault(record["id"], (record, []))[1]
         if named and named[1] and "@" not in named[1]:

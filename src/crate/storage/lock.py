@@ -4,7 +4,8 @@
 
 A lock is that of the object's own directory. It is never held across a pull, a copy, a commit or a fork (the child
 would hold it on): leases, which are files in the run root, protect those. Readers take none: what they read was renamed
-into place whole.
+into place whole. One exception: a container that does not run is locked while its files are read or written, since its
+overlay must not be mounted twice (docs/decisions/0025).
 """
 
 from __future__ import annotations

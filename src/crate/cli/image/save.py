@@ -15,12 +15,13 @@ def main(options: dict[str, Any]) -> int:
     from crate.cli import destination
     from crate.errors import UsageError
     from crate.image import save
+    from crate.image.wanted import wanted_platform
 
     form = options["format"] or "docker-archive"
     if form not in (*save.ARCHIVES, *save.DIRECTORIES):
         raise UsageError(f'unknown format "{form}"', f"one of: {', '.join((*save.ARCHIVES, *save.DIRECTORIES))}")
     engine = crate.engine.open(options["globals"])
-    chosen = save.find(engine.roots, options["images"])
+    chosen = save.find(engine.roots, options["images"], wanted_platform(options))
     if form in save.DIRECTORIES:
         if not options["output"]:
             raise UsageError(f"--format {form} wants a directory", "name it by --output")
@@ -40,6 +41,7 @@ def declare(app: Typer) -> None:
         argument("images", "IMAGE [IMAGE...]", several=True),
         text("--format", help="docker-archive (default), oci-archive, oci-dir or docker-dir"),
         text("--output", "-o", help="Write to a file, instead of STDOUT", metavar="path"),
+        text("--platform", help="Save only if the image is for this platform", metavar="os/arch[/variant]"),
         flag("--multi-image-archive", "-m", help="Accepted: several images are always saved together"),
         flag("--quiet", "-q", help="Accepted: crate shows no progress here"),
         flag("--compress", help="Accepted: layers are saved as they are stored"),

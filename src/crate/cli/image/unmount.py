@@ -14,14 +14,19 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output
     from crate.engine import mounting
-    from crate.errors import UsageError
+    from crate.errors import NotFoundError, UsageError
     from crate.image import local
 
     if bool(options["all"]) == bool(options["images"]):
         raise UsageError("image name or ID must be specified, or --all")
     engine = crate.engine.open(options["globals"])
     mounting.check_place(engine, "image unmount")
-    chosen = [local.get(engine.roots, name, 125)["id"] for name in options["images"] or ()]
+    chosen = []
+    for name in options["images"] or ():
+        image = local.find(engine.roots, name)
+        if image is None:
+            raise NotFoundError(f"{name}: image not known")
+        chosen.append(image["id"])
     if options["all"]:
         chosen = [image["id"] for image, _ in mounting.mounted_images(engine)]
     for image_id in chosen:

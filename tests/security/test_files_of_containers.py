@@ -1,0 +1,131 @@
+"""Hostile containers against the commands that read and write their files: cp, commit, export, diff."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from program import Crate
+
+pytestmark = pytest.mark.requires("root", "overlay", "busybox")
+NONE = ("--network", "none")
+TRIES = 15
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A directory of the host with a secret, at a path that no container has."""
+    place = tmp_path / "victim"
+    place.mkdir()
+    (place / "secret").write_text("the host's\n")
+    return place
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_links_lead_nowhere_but_in_the_container(crate: Crate, busybox: str, victim: Path, running: bool) -> None:
+    make = f"ln -s {victim} /link; ln -s ../../../../..{victim}/secret /file; ln -s /proc/1/root{victim} /magic"
+    words = ("--name", "box", *NONE, busybox, "sh", "-c")
+    if running:
+        crate.ok("run", "-d", *words, f"{make}; touch /done; sleep 1000")
+        crate.ok("exec", "box", "sh", "-c", "until test -e /done; do :; done")
+    else:
+        crate.ok("run", *words, make)
+    source = crate.place / "source"
+    source.write_text("copied\n")
+    for target in ("/link", "/link/", "/link/new", "/magic/new"):
+        crate.fails(125, "cp", str(source), f"box:{target}")
+    for name in ("/file", "/link/secret", "/magic/secret", "/link"):
+        crate.fails(125, "cp", f"box:{name}", str(crate.place / "out"))
+        crate.fails(125, "cp", f"box:{name}", "-")
+    assert os.listdir(victim) == ["secret"] and (victim / "secret").read_text() == "the host's\n"
+
+
+def test_container_swaps_while_files_go_in(crate: Crate, busybox: str, victim: Path) -> None:
+    swap = f"mkdir /real; ln -s {victim} /fake; while :; do mv /real /d; mv /d /real; mv /fake /d; mv /d /fake; done"
+    crate.ok("run", "-d", "--name", "box", *NONE, busybox, "sh", "-c", swap)
+    tree = crate.place / "tree"
+    (tree / "d/deep").mkdir(parents=True)
+    (tree / "d/secret").write_text("overwritten\n")
+    (tree / "d/deep/file").write_text("overwritten\n")
+    for _ in range(TRIES):  # whether it succeeds depends on the moment
+        crate("cp", str(tree / "d/secret"), "box:/d/secret")
+        crate("cp", f"{tree}/.", "box:/")
+        crate("cp", "--overwrite", f"{tree}/.", "box:/")
+    assert os.listdir(victim) == ["secret"] and (victim / "secret").read_text() == "the host's\n"
+
+
+def test_container_swaps_while_files_come_out(crate: Crate, busybox: str, victim: Path) -> None:
+    swap = (
+        f"mkdir -p /d/e; echo own > /d/real; ln -s {victim}/secret /d/fake; mkfifo /d/fifo; mknod /d/null c 1 3; "
+        f"ln -s {victim} /d/way; while :; do "
+        "for name in real fake fifo null; do mv /d/$name /d/f; mv /d/f /d/$name; done; "
+        "mv /d/e /d/x; mv /d/way /d/e; mv /d/e /d/way; mv /d/x /d/e; done"
+    )
+    crate.ok("run", "-d", "--name", "box", *NONE, busybox, "sh", "-c", swap)
+    for number in range(TRIES):
+        out = crate.place / f"out{number}"
+        crate("cp", "box:/d/f", str(out), timeout=20)
+        crate("cp", "box:/d", f"{out}.d", timeout=20)
+        crate("export", "-o", f"{out}.tar", "box", timeout=20)
+        crate("diff", "box", timeout=20)
+        for path in [out, *Path(f"{out}.d").rglob("*")]:
+            if path.is_file() and not path.is_symlink():
+                assert path.read_text() in ("own\n", "")
+    image = crate.ok("commit", "box", timeout=30)
+    assert "the host's" not in crate.ok("run", "--rm", *NONE, image, "sh", "-c", "cat /d/real /d/f 2>&1 | head -n 5; :")
+    for archive in crate.place.glob("out*.tar"):
+        assert b"the host's" not in archive.read_bytes()
+
+
+def test_hostile_archive_on_standard_input(crate: Crate, busybox: str, victim: Path) -> None:
+    crate.ok("run", "-d", "--name", "box", *NONE, busybox, "sleep", "1000")
+    crate.ok("exec", "box", "mkdir", "/in")
+
+    def send(*entries: tuple[str, bytes, str]) -> int:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            for name, kind, target in entries:
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.linkname = kind, target
+                tar.addfile(entry)
+        command = crate.command("cp", "-", "box:/in")
+        done = subprocess.run(command, check=False, input=stream.getvalue(), env=crate.environment, capture_output=True)
+        return done.returncode
+
+    assert send(("../../escaped", tarfile.REGTYPE, "")) == 125
+    send(("way", tarfile.SYMTYPE, str(victim)), ("way/made", tarfile.REGTYPE, ""))
+    send(("up", tarfile.SYMTYPE, "../../../../.."), (f"up{victim}/made", tarfile.REGTYPE, ""))
+    send(("hard", tarfile.LNKTYPE, str(victim / "secret")))
+    assert os.listdir(victim) == ["secret"] and not (crate.place / "escaped").exists()
+    assert crate("exec", "box", "test", "-e", "/escaped").status == 1
+
+
+def test_mounts_of_a_container_survive_a_copy(crate: Crate, busybox: str) -> None:
+    crate.ok("run", "-d", "--name", "box", *NONE, "-v", "kept:/kept", busybox, "sleep", "1000")
+    before = crate.ok("exec", "box", "cat", "/proc/mounts")
+    source = crate.place / "kept"
+    source.write_text("a file\n")
+    crate.fails(125, "cp", "--overwrite", str(source), "box:/")
+    crate.ok("cp", str(source), "box:/etc/resolv.conf")
+    stream = subprocess.run(["tar", "c", "-C", crate.place, "kept"], check=True, capture_output=True).stdout
+    command = crate.command("cp", "--overwrite", "-", "box:/")
+    assert (
+        subprocess.run(command, check=False, input=stream, env=crate.environment, capture_output=True).returncode == 125
+    )
+    assert crate.ok("exec", "box", "cat", "/proc/mounts") == before
+
+
+def test_deep_tree(crate: Crate, busybox: str) -> None:
+    deeper = "i=0; cd /; while test $i -lt 400; do mkdir d && cd d || exit; i=$((i+1)); done; echo end > f"
+    crate.ok("run", "--name", "box", *NONE, busybox, "sh", "-c", deeper)
+    crate.ok("cp", "box:/d", str(crate.place / "out"))
+    assert subprocess.run(["find", crate.place / "out", "-name", "f"], check=True, capture_output=True).stdout
+    image = crate.ok("commit", "box")
+    assert crate.ok("run", "--rm", *NONE, image, "find", "/d", "-name", "f").count("/d") == 400
