@@ -158,6 +158,8 @@ def test_ports_and_network_are_the_pods(pods: Crate) -> None:
     assert show(pods, "p")["InfraConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": str(port)}]}
     pods.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, *SERVER)
     until(lambda: answers(port), what="the published port")
+    assert pods.ok("port", "one") == f"80/tcp -> 0.0.0.0:{port}"
+    assert f":{port}->80/tcp" in pods.ok("ps", "--filter", "name=one", "--format", "{{.Ports}}")
     assert "192.0.2.7\tgate" in pods.ok("exec", "one", "cat", "/etc/hosts")
     assert "nameserver 192.0.2.9" in pods.ok("exec", "one", "cat", "/etc/resolv.conf")
     pods.ok("pod", "stop", "-t", "0", "p")
@@ -317,6 +319,8 @@ def test_lists(pods: Crate) -> None:
     assert pods.ok("pod", "ps", "--sort", "name", "--format", "{{.Name}} {{.NumberOfContainers}}") == "p 2\nq 1"
     names = pods.ok("pod", "ps", "--ctr-names", "--ctr-status", "--no-trunc", "--noheading", "--filter", "name=p")
     assert names.split()[-2:] == [f"{made[:12]}-infra,one", "running,running"] and names.startswith(made)
+    assert json.loads(pods.ok("inspect", "--type", "pod", "p"))[0]["Id"] == made
+    assert "p\tpod" in pods.ok("__complete", "--", "pod", "start", "").splitlines()
     (found,) = json.loads(pods.ok("pod", "ps", "--format", "json", "--filter", "name=p"))
     assert (found["Id"], found["Status"], len(found["Containers"])) == (made, "Running", 2)
     assert pods.ok("pod", "inspect", "--format", "{{.ID}} {{.SharedNamespaces}}", "p") == f"{made} [ipc net uts]"

@@ -184,7 +184,7 @@ def _objects(module: str, kind: str, given: dict[str, Any]) -> list[str]:
     if kind in ("pods", "objects"):
         from crate.storage import pods
 
-        for pod in pods.listing(engine):
+        for pod in pods.listing(engine.roots):
             found += [f"{pod['name']}\tpod", f"{pod['id'][:12]}\t{pod['name']}"]
     if kind in ("networks", "objects"):
         from crate.engine import networks

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from crate.engine.context import Engine
 
-KINDS = ("container", "image", "volume", "network")
+KINDS = ("container", "image", "volume", "network", "pod")
 
 # Fields whose values Go has as maps: a key that is missing is no error there.
 _MAPS = (
@@ -128,9 +128,16 @@ def _network(engine: Engine, name: str, size: bool) -> dict[str, Any]:
     return networks.inspect(engine, name)
 
 
+def _pod(engine: Engine, name: str, size: bool) -> dict[str, Any]:
+    from crate.engine import pod_inspect, pods
+
+    return pod_inspect.inspect(engine, pods.find(engine, name))
+
+
 _LOOK: dict[str, Callable[[Engine, str, bool], dict[str, Any]]] = {
     "container": _container,
     "image": _image,
     "volume": _volume,
     "network": _network,
+    "pod": _pod,
 }

@@ -46,11 +46,14 @@ def ignite(engine: Engine, socket: _socket.socket, order: dict[str, Any], root_m
         container = load(engine, order["id"])
         if container is None:
             raise NotFoundError(f"no such container: {order['id']}")
-        running = _start(engine, container, socket, root_mount_fd, order["hello"], undo)
+        running = start(engine, container, socket, root_mount_fd, order["hello"], undo)
     except CrateError as error:
-        _undo(socket, undo, error)
+        unwind(undo, error)
+        refuse(socket, error)
     except OSError as error:
-        _undo(socket, undo, HostError(f"cannot start the container: {error}"))
+        failure = HostError(f"cannot start the container: {error}")
+        unwind(undo, failure)
+        refuse(socket, failure)
     # Loaded while the container runs: nothing of it is needed before, and after an upgrade it would be another's.
     hotcore.load("aftermath")
     from crate.engine import aftermath
@@ -60,16 +63,16 @@ def ignite(engine: Engine, socket: _socket.socket, order: dict[str, Any], root_m
     aftermath.finish(running)
 
 
-def _undo(socket: _socket.socket, undo: list[Callable[[], object]], error: CrateError) -> NoReturn:
+def unwind(undo: list[Callable[[], object]], error: CrateError) -> None:
+    """Undoes the effects of a start that has failed, the last one first."""
     while undo:
         try:
             undo.pop()()
         except (OSError, CrateError) as second:
             error.add_note(f"and while undoing: {second}")
-    refuse(socket, error)
 
 
-def _start(
+def start(
     engine: Engine,
     container: Container,
     socket: _socket.socket,
@@ -77,6 +80,7 @@ def _start(
     hello: dict[str, Any],
     undo: list[Callable[[], object]],
 ) -> monitor.Monitor:
+    """Starts it; gives its monitor, this process, before it serves. `undo` gets the way back from each effect."""
     spec, record, roots = resolve(engine, container), container.record, engine.roots
     linux = spec.get("linux") or {}
     lease = sandbox.prepare(roots, engine.settings, record["network"], container.id)
@@ -84,7 +88,8 @@ def _start(
     resources = with_default_rules(linux.get("resources") or {})
     group = cgroup.create(linux.get("cgroupsPath") or f"/crate/{container.id}", resources)
     undo.append(group.remove)
-    if record["options"].get("cgroup_parent") and not group.directories():
+    options = record["options"]
+    if options.get("cgroup_parent") and not options.get("pod_id") and not group.directories():
         raise HostError("cannot use --cgroup-parent: this user has no cgroups here", "leave it away, or use cgroup v2")
     if resources.get("devices") and not group.has_device_rules and not roots.rootless:
         spec = _without_mknod(spec)  # no cgroup says which devices may be opened, so none are to be made
@@ -134,6 +139,7 @@ def _start(
         "started_at": 0,
         "finished_at": 0,
         "exit_code": 0,
+        "restarts": record.get("restarts", 0),
         "cgroup": group.record(),
         "lease": lease,
     }
@@ -166,6 +172,10 @@ def _start(
     state["started_at"] = time.time_ns()
     write_file(None, container.paths.state, json.dumps(state), durable=False)
     undo.append(lambda: os.unlink(container.paths.state))
+    if record["restart"]["name"] != "no" or record.get("health_on_failure") == "restart":
+        from crate.engine import restarting
+
+        restarting.prepare(engine, container)
     created.start()
     for fd in [*output, stdin_fd]:
         if fd >= 0:

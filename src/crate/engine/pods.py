@@ -11,7 +11,7 @@ import time
 
 from crate.engine import containers
 from crate.engine.names import random_name
-from crate.errors import CrateError, NameInUseError, NotFoundError, StateError, UsageError
+from crate.errors import CrateError, HostError, NameInUseError, NotFoundError, StateError, UsageError
 from crate.plan import pod as planning
 from crate.plan.record import make_labels
 from crate.storage import containers as container_store
@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from crate.cgroup import Cgroup
     from crate.engine.containers import Container
     from crate.engine.context import Engine
 
@@ -136,8 +137,12 @@ def create(engine: Engine, options: dict[str, Any]) -> Pod:
     store.create(engine.roots, record)
     made = Pod(record, [])
     try:
-        if record["resources"]:
-            make_cgroup(engine, made)  # a limit that cannot be is refused now, not at the first start
+        wanted = options.get("cgroup_parent")
+        if record["resources"] or wanted:  # what cannot be is refused now, not at the first start
+            group = make_cgroup(engine, made)
+            if wanted and not group.directories():
+                hint = "leave it away, or use cgroup v2"
+                raise HostError("cannot use --cgroup-parent: this user has no cgroups here", hint)
         if share:
             made.members.append(_make_sandbox(engine, record))
     except BaseException:
@@ -198,12 +203,14 @@ def _make_sandbox(engine: Engine, record: dict[str, Any]) -> Container:
     return made
 
 
-def make_cgroup(engine: Engine, pod: Pod) -> None:
-    """The cgroup around the containers, with the pod's limits; one that is there already has them already."""
+def make_cgroup(engine: Engine, pod: Pod) -> Cgroup:
+    """The cgroup around the containers, with the pod's limits. HostError for a limit that cannot be enforced."""
     from crate import cgroup
 
-    if pod.record["resources"] or not cgroup.find(pod.record["cgroup"]).directories():
-        cgroup.create(pod.record["cgroup"], pod.record["resources"])
+    found = cgroup.find(pod.record["cgroup"])
+    if pod.record["resources"] or not found.directories():
+        return cgroup.create(pod.record["cgroup"], pod.record["resources"])
+    return found
 
 
 def remove_cgroup(pod: Pod) -> None:

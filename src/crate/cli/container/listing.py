@@ -151,8 +151,8 @@ def status(state: dict[str, Any], now_ns: int) -> str:
     if name == "running":
         note = f" ({state['health']})" if state.get("health") else ""
         return f"Up {human.span((now_ns - state['started_at']) / 1e9)}{note}"
-    if name == "exited":
-        return f"Exited ({state['exit_code']}) {human.ago(state['finished_at'], now_ns)}"
+    if name in ("exited", "restarting"):
+        return f"{name.capitalize()} ({state['exit_code']}) {human.ago(state['finished_at'], now_ns)}"
     return str({"created": "Created", "removing": "Removal In Progress"}.get(name, name.capitalize()))
 
 
@@ -293,7 +293,7 @@ _FIELDS: dict[str, Any] = {
     "Pod": _pod,
     "PodName": _pod_name,
     "Platform": lambda entry: str(entry.record.get("platform") or ""),
-    "Restarts": lambda entry: 0,
+    "Restarts": lambda entry: entry.state.get("restarts", 0),
     "IsInfra": lambda entry: bool(entry.record["options"].get("infra")),
     "CGROUPNS": _namespace("cgroup"),
     "IPC": _namespace("ipc"),

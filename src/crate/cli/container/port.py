@@ -8,11 +8,16 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
 
-def _published(state: dict[str, Any]) -> list[tuple[str, str]]:
+
+def _published(engine: Engine, container: Container) -> list[tuple[str, str]]:
     """(`80/tcp`, `0.0.0.0:8080`) of each published port of a container that runs."""
+    from crate.engine.published import published
+
     found = []
-    for port in (state.get("lease") or {}).get("ports") or []:
+    for port in published(engine, container):
         address = port["host_ip"] or "0.0.0.0"
         address = f"[{address}]" if ":" in address else address
         found.append((f"{port['container_port']}/{port['protocol']}", f"{address}:{port['host_port']}"))
@@ -33,14 +38,14 @@ def main(options: dict[str, Any]) -> int:
     engine = crate.engine.open(options["globals"])
     if options["all"]:
         for container in containers.listing(engine):
-            for port, address in _published(container.state(engine)):
+            for port, address in _published(engine, container):
                 output.line(f"{container.id[:12]}\t{port} -> {address}")
         return 0
     container = targets.one(engine, options)
     wanted = options["port"]
     if wanted and "/" not in wanted:
         wanted += "/tcp"
-    found = [(port, address) for port, address in _published(container.state(engine)) if wanted in (None, port)]
+    found = [(port, address) for port, address in _published(engine, container) if wanted in (None, port)]
     if wanted and not found:
         raise NotFoundError(f"no public port {wanted!r} published for {container.name}", exit_status=1)
     for port, address in found:
