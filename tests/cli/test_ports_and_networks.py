@@ -38,6 +38,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def test_loopback_of_ipv6_is_reached_at_once(crate: Crate) -> None:
+    wanted = _free_port()
+    crate.ok("run", "-d", "-p", f"{wanted}:80", IMAGE, *SERVER)
+    assert _get("::1", wanted) == "served"  # it waits until there is a proxy: refused it would be nothing
+
+
 def test_published(crate: Crate) -> None:
     wanted = _free_port()
     crate.ok(

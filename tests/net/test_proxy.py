@@ -151,7 +151,35 @@ def test_a_port_of_an_ipv6_address_alone(net: Net) -> None:
 def test_there_is_no_proxy_where_rules_do_it_all(net: Net) -> None:
     assert open_proxy(net.container("127.0.0.1::80").lease) is None
     assert open_proxy(net.container().lease) is None
-    assert open_proxy(net.container("53/udp").lease) is None
+    assert open_proxy(net.container("127.0.0.1::53/udp").lease) is None
+
+
+def test_datagrams_to_the_loopback(net: Net) -> None:
+    container = net.container("53/udp", "53/tcp")
+    net.serve(container, 53, "udp")
+    net.serve(container, 53, "tcp")
+    proxy = open_proxy(container.lease)
+    assert proxy is not None
+    loop = Loop(proxy)
+    try:
+        sh(f"ip addr add fd00:7::1/128 dev {net.bridge} nodad")
+        sh(f"ip addr add fd00:7::2/128 dev {net.bridge} nodad")
+        for port in container.lease["ports"]:
+            for address in ("::1", "fd00:7::1", "fd00:7::2"):  # each must be the sender of the answer
+                assert ask(None, address, port["host_port"], port["protocol"]).startswith("hello"), (address, port)
+        clients = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(100)]
+        for turn in range(2):
+            for client in clients:
+                client.settimeout(5)
+                client.connect(("::1", number(container)))
+                client.send(b"?")
+                assert client.recv(100).startswith(b"hello"), turn
+        for client in clients:
+            client.close()
+        before = loop.turns
+    finally:
+        loop.stop()
+    assert before < 1000
 
 
 def test_with_an_ipv6_network_the_loopback_still_needs_it(net6: Net) -> None:

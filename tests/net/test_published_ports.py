@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import subprocess
 
 import pytest
 
@@ -157,15 +156,6 @@ def test_a_thousand_ports(net: Net) -> None:
     assert ask(None, "127.0.0.3", first + 999).startswith("hello")
     net.end(container)
     assert "elements" not in net.nft("list", "map", "inet", net.table, "published4")
-
-
-def test_curl_localhost_falls_back_from_ipv6(net: Net) -> None:
-    container = net.container("8000")
-    server = container.start("python3", "-m", "http.server", "8000")
-    net.processes.append(server)
-    port = container.lease["ports"][0]["host_port"]
-    command = f"curl -sS --retry 20 --retry-connrefused --retry-delay 1 -o /dev/null -w %{{http_code}} http://localhost:{port}"
-    assert subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout == "200"
 
 
 def test_ipv6_ports(net6: Net) -> None:

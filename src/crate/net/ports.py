@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crate.net.sandbox import Port
 
 _ATTEMPTS = 32
+_BACKLOG = 128
 _IPPROTO_SCTP = 132
 #: type and protocol of the socket for a port's protocol
 _SOCKETS = {"tcp": (SOCK_STREAM, 0), "udp": (SOCK_DGRAM, 0), "sctp": (SOCK_STREAM, _IPPROTO_SCTP)}
@@ -59,6 +60,17 @@ def reserve(ports: Sequence[Port]) -> tuple[list[Port], list[int]]:
             os.close(fd)
         raise
     return taken, fds
+
+
+def listen(fds: Sequence[int]) -> None:
+    """Lets connections that no rule carries on wait for the proxy, which the owner begins a little later: proxy.py."""
+    for fd in fds:
+        holder = socket(fileno=fd)
+        try:
+            if holder.family == AF_INET6 and holder.type == SOCK_STREAM and holder.proto != _IPPROTO_SCTP:
+                holder.listen(_BACKLOG)
+        finally:
+            holder.detach()
 
 
 def _reserve_one(port: Port) -> tuple[int, list[int]]:

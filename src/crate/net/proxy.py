@@ -1,6 +1,7 @@
-"""Carries the TCP connections that no firewall rule can: to `[::1]`, and to IPv6 addresses for containers without one.
+"""Carries what no firewall rule can: connections to `[::1]`, and to IPv6 addresses for containers without one.
 
 It runs in the process that owns the sandbox, beside its other work: one descriptor to poll, one step that never blocks.
+UDP is the business of datagrams.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from _socket import (
     SO_ERROR,
     SO_TYPE,
     SOCK_CLOEXEC,
+    SOCK_DGRAM,
     SOCK_NONBLOCK,
     SOCK_STREAM,
     SOL_SOCKET,
@@ -20,11 +22,14 @@ from _socket import (
 )
 from select import EPOLLIN, EPOLLOUT, epoll
 
+from crate.net.datagrams import Datagrams
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from crate.net.sandbox import Lease
 
 _CHUNK = 32768
+_KINDS = {"tcp": SOCK_STREAM, "udp": SOCK_DGRAM}
 _BACKLOG = 128
 #: more connections wait in the backlog: each costs the owner two descriptors
 _CONNECTIONS = 256
@@ -97,19 +102,24 @@ class Proxy:
         self._watched: dict[int, int] = {}
         self._listeners: dict[int, tuple[socket, tuple[str, int]]] = {}
         self._connections: dict[int, _Connection] = {}
+        self._datagrams = Datagrams(lambda fd: self._set(fd, EPOLLIN), lambda fd: self._set(fd, 0))
         targets = {
-            port["host_port"]: (lease["address"], port["container_port"])
+            (_KINDS[port["protocol"]], port["host_port"]): (lease["address"], port["container_port"])
             for port in lease["ports"]
-            if port["protocol"] == "tcp"
+            if port["protocol"] in _KINDS
         }
         for fd in lease["port_fds"]:
             listener = socket(fileno=os.dup(fd))
-            if listener.family != AF_INET6 or listener.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_STREAM:
+            kind = listener.getsockopt(SOL_SOCKET, SO_TYPE)
+            target = targets.get((kind, listener.getsockname()[1])) if listener.family == AF_INET6 else None
+            if target is None:
                 listener.close()
-                continue
-            listener.setblocking(False)
-            listener.listen(_BACKLOG)
-            self._listeners[listener.fileno()] = listener, targets[listener.getsockname()[1]]
+            elif kind == SOCK_DGRAM:
+                self._datagrams.add(listener, target)
+            else:
+                listener.setblocking(False)
+                listener.listen(_BACKLOG)
+                self._listeners[listener.fileno()] = listener, target
         self._listen(True)
 
     def fileno(self) -> int:
@@ -127,6 +137,8 @@ class Proxy:
                     self._watch(connection)
                 else:
                     self._close(connection)
+            else:
+                self._datagrams.step(fd)
 
     def close(self) -> None:
         """Ends every connection; the ports stay reserved by the descriptors of the lease."""
@@ -135,6 +147,7 @@ class Proxy:
         for listener, _ in self._listeners.values():
             listener.close()
         self._listeners.clear()
+        self._datagrams.close()
         self._epoll.close()
 
     def _accept(self, listener: socket, target: tuple[str, int]) -> None:
@@ -188,6 +201,6 @@ class Proxy:
 def open_proxy(lease: Lease) -> Proxy | None:
     """The proxy of a lease; None where rules do it all. For the owner, as long as its `port_fds` are open."""
     ports = lease["ports"] if lease["port_fds"] else []
-    if any(port["protocol"] == "tcp" and (not port["host_ip"] or ":" in port["host_ip"]) for port in ports):
+    if any(port["protocol"] in _KINDS and (not port["host_ip"] or ":" in port["host_ip"]) for port in ports):
         return Proxy(lease)
     return None

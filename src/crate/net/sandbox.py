@@ -238,6 +238,10 @@ def publish(lease: Lease) -> None:
         from crate.net import nftables
 
         nftables.publish(lease)
+        if lease["port_fds"]:
+            from crate.net import ports
+
+            ports.listen(lease["port_fds"])
 
 
 def release(roots: Roots, lease: Lease) -> None:
