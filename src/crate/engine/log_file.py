@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: stands for the newline while a whole block of lines is encoded: JSON leaves it as it is
 _MARK = "\x7f"
+#: bytes that are the same in JSON, and the newline
+_PLAIN = bytes([*b"\n", *(byte for byte in range(32, 256) if byte not in b'"\\')])
 
 
 class RotatedFile:
@@ -138,30 +140,35 @@ class LogFile(LogLines):
         self._extra = f'"attrs":{extra},' if extra else ""
 
     def _lines(self, stream: str, lines: bytes) -> None:
+        # All lines at once, and as bytes where nothing is to be escaped: a call for each would be most of the time.
+        tail = self._tail(stream)
+        if not lines.translate(None, _PLAIN) and _is_text(lines):
+            end = b'\\n"' + tail
+            self._put(b'{"log":"' + lines[:-1].replace(b"\n", end + b'{"log":"') + end)
+            return
         text = lines[:-1].decode("utf-8", "replace")
         if _MARK in text:
-            self._append(stream, [encode_basestring(line + "\n") for line in text.split("\n")])
+            self._put(b"".join([self._entry(line + "\n", tail) for line in text.split("\n")]))
             return
-        # All lines at once: a call for each would be most of the time.
-        tail = '\\n"' + self._tail(stream)
-        whole = encode_basestring(text.replace("\n", _MARK))[:-1].replace(_MARK, f'{tail}{{"log":"')
-        self._put(f'{{"log":{whole}{tail}')
+        end = b'\\n"' + tail
+        whole = encode_basestring(text.replace("\n", _MARK))[:-1].encode()
+        self._put(b'{"log":' + whole.replace(b"\x7f", end + b'{"log":"') + end)
 
     def _part(self, stream: str, part: bytes) -> None:
-        self._append(stream, [encode_basestring(part.decode("utf-8", "replace"))])
+        self._put(self._entry(part.decode("utf-8", "replace"), self._tail(stream)))
 
-    def _append(self, stream: str, texts: list[str]) -> None:
-        tail = self._tail(stream)
-        self._put("".join([f'{{"log":{text}{tail}' for text in texts]))
+    @staticmethod
+    def _entry(text: str, tail: bytes) -> bytes:
+        return b'{"log":' + encode_basestring(text).encode() + tail
 
-    def _tail(self, stream: str) -> str:
-        return f',"stream":"{stream}",{self._extra}"time":"{timestamp(time.time_ns())}"}}\n'
+    def _tail(self, stream: str) -> bytes:
+        return f',"stream":"{stream}",{self._extra}"time":"{timestamp(time.time_ns())}"}}\n'.encode()
 
-    def _put(self, text: str) -> None:
-        self._file.append(text.encode(), self._note)
+    def _put(self, data: bytes) -> None:
+        self._file.append(data, self._note)
 
     def _note(self, text: str) -> bytes:
-        return f'{{"log":{encode_basestring(text)}{self._tail("stderr")}'.encode()
+        return self._entry(text, self._tail("stderr"))
 
     def finish(self) -> None:
         super().finish()
@@ -169,3 +176,13 @@ class LogFile(LogLines):
 
     def record(self) -> dict[str, str]:
         return super().record() | self._file.record()
+
+
+def _is_text(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
