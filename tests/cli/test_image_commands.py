@@ -83,3 +83,18 @@ def test_what_is_refused_says_why(crate: Crate) -> None:
     assert "one platform" in crate.fails(125, "images", "--tree")
     crate.ok("create", "--isolation", "default", "--cpu-count=0", "--volume-driver", "local", "--name", "one", IMAGE)
     assert "--checkpoint is not supported" in crate.fails(125, "start", "--checkpoint", "x", "one")
+
+
+def test_image_of_an_archive(crate: Crate) -> None:
+    archive = f"{crate.place}/image.tar"
+    crate.ok("tag", IMAGE, "packed:one")
+    crate.ok("save", "-o", archive, "packed:one")
+    crate.ok("rmi", "packed:one", IMAGE)
+    done = crate(*RUN, "--name", "one", f"docker-archive:{archive}", "echo", "unpacked")
+    assert (done.status, done.out) == (0, "unpacked\n")
+    assert done.err.startswith("Getting image source signatures\nCopying blob ") and "Copying config" in done.err
+    assert crate.inspect("one")["ImageName"] == "localhost/packed:one"
+    assert crate.ok("pull", "-q", f"docker-archive:{archive}") == crate.inspect("one")["Image"]
+    assert "not supported" in crate.fails(125, "pull", "docker-daemon:busybox")
+    assert "no-such-file" in crate.fails(125, *RUN, "docker-archive:/no-such-file", "true")
+    assert crate.ok(*RUN, "--pull", "never", "docker://localhost/packed:one", "echo", "by name") == "by name"

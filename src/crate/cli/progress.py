@@ -47,11 +47,17 @@ class _Plain(Display):
     def begin(self, subject: str) -> None:
         output.write(f"Trying to pull {subject}...\n", 2)
 
+    def layers(self, sizes: dict[str, int]) -> None:
+        output.write("Getting image source signatures\n", 2)
+
     def exists(self, digest: str) -> None:
         output.write(f"Copying blob {_short(digest)} skipped: already exists\n", 2)
 
     def done(self, digest: str) -> None:
         output.write(f"Copying blob {_short(digest)} done\n", 2)
+
+    def config(self, image_id: str) -> None:
+        output.write(f"Copying config {image_id[:_SHOWN_ID]} done\n", 2)
 
     def storing(self) -> None:
         output.write("Writing manifest to image destination\n", 2)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from crate.settings import Settings
     from crate.storage.roots import Roots
 
-    #: Pulls the image of the options of `run` or `create`, and shows how it goes; raises CrateError.
-    Pull = Callable[["Engine", dict[str, Any]], object]
+    #: Pulls the image of the options of `run` or `create`, shows how it goes, and gives its id; raises CrateError.
+    Pull = Callable[["Engine", dict[str, Any]], str]
     Warn = Callable[[str], object]
 
 

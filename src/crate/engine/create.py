@@ -17,6 +17,7 @@ from crate.storage import containers as store
 from crate.storage import journal
 from crate.storage.roots import boot_id
 
+_ARCHIVES = ("docker-archive", "oci-archive", "oci")  # of containers-transports(5)
 _PULL_POLICIES = ("always", "missing", "never", "newer")
 
 TYPE_CHECKING = False
@@ -56,6 +57,8 @@ def prepare(engine: Engine, options: dict[str, Any], launches: bool = False) -> 
 
 
 def _prepare(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[Container, int]:
+    if str(options["image"]).partition(":")[0] in _ARCHIVES:
+        options = _from_archive(engine, options)
     image, image_name = find_image(engine, options)
     if options.get("replace"):
         _make_room(engine, options.get("name"))
@@ -115,6 +118,17 @@ def _make(
     return containers.Container(container_id, paths, record), root_mount_fd
 
 
+def _from_archive(engine: Engine, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the name of the image that `docker-archive:FILE` holds, which is loaded; its id without one."""
+    from crate.engine.pulling import pull_apart
+    from crate.storage import image_record
+
+    image = image_record.by_id(engine.roots, pull_apart(engine, {**options, "pull": "missing"}))
+    if image is None:
+        raise NotFoundError(f"{options['image']}: the image was removed meanwhile")
+    return {**options, "image": next(iter(image["names"]), image["id"]), "pull": "never"}
+
+
 def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | None, str]:
     """The image of the options with its name, pulled first where the pull policy says so; (None, "") with --rootfs."""
     if options.get("rootfs"):
@@ -125,7 +139,10 @@ def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | N
         return sandbox_program.image(), ""
     from crate.image import local
 
-    name, policy = options["image"], str(options.get("pull") or engine.settings.get("containers.pull"))
+    name, policy = (
+        str(options["image"]).removeprefix("docker://"),
+        str(options.get("pull") or engine.settings.get("containers.pull")),
+    )
     if policy not in _PULL_POLICIES:
         raise UsageError(f'invalid argument "{policy}" for "--pull" flag', f"one of {', '.join(_PULL_POLICIES)}")
     found = None if policy == "always" else local.find_named(engine.roots, name)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from crate.engine.context import Engine
 
 
-def pull_apart(engine: Engine, options: dict[str, Any]) -> None:
-    """Pulls the image of the options in the way that the engine's opener gave it; raises what the pull failed with.
+def pull_apart(engine: Engine, options: dict[str, Any]) -> str:
+    """Pulls the image of the options in the way that the engine's opener gave it, and gives its id.
+
+    Raises what the pull failed with.
 
     requests and rich would stay in this process, 30 MB that every fork copies page tables for, and threads that
     forbid the fork altogether.
@@ -38,11 +40,13 @@ def pull_apart(engine: Engine, options: dict[str, Any]) -> None:
     os.close(read_fd)
     _, status = os.waitpid(pid, 0)
     if told:
-        raise failure(json.loads(told))
+        answer = json.loads(told)
+        if "id" in answer:
+            return str(answer["id"])
+        raise failure(answer)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == 2:
         raise KeyboardInterrupt
-    if status:
-        raise HostError(f"the pull of {options['image']} was killed", "look for an out-of-memory kill in dmesg")
+    raise HostError(f"the pull of {options['image']} was killed", "look for an out-of-memory kill in dmesg")
 
 
 def _pull(engine: Engine, options: dict[str, Any], write_fd: int) -> NoReturn:
@@ -52,7 +56,7 @@ def _pull(engine: Engine, options: dict[str, Any], write_fd: int) -> NoReturn:
     assert engine.pull
     set_name("crate:pull")
     try:
-        engine.pull(engine, options)
+        fields: dict[str, Any] = {"id": engine.pull(engine, options)}
     except CrateError as error:
         fields = {"status": error.exit_status, "message": error.message, "hint": error.hint}
     except KeyboardInterrupt:
@@ -63,7 +67,5 @@ def _pull(engine: Engine, options: dict[str, Any], write_fd: int) -> NoReturn:
         raise
     except Exception as error:
         fields = {"status": 125, "message": f"unexpected {type(error).__name__}: {error}", "hint": "a bug in crate"}
-    else:
-        os._exit(0)
     os.write(write_fd, json.dumps(fields).encode())
-    os._exit(1)
+    os._exit(0)

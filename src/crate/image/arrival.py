@@ -170,6 +170,7 @@ class _Arriving:
                 wanted.append(number)
         try:
             self._run(wanted)
+            self._shown.config(self.image_id)
             self._shown.storing()
             for document in (self._document, self._index):
                 if document:

@@ -21,8 +21,11 @@ class Progress:
     def done(self, digest: str) -> None:
         """The layer is whole and unpacked."""
 
+    def config(self, image_id: str) -> None:
+        """All layers are there, and the image's configuration."""
+
     def storing(self) -> None:
-        """All layers are there; they are written to disk."""
+        """They are written to disk."""
 
     def end(self, image_id: str) -> None:
         """The image may be used."""

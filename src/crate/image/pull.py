@@ -7,7 +7,7 @@ does the pull in a child process and looks the image up when that has ended (cra
 from __future__ import annotations
 
 from crate.errors import ImageError, NotFoundError, RegistryError, UsageError
-from crate.image import arrival, embedded, local
+from crate.image import arrival, embedded, local, transports
 from crate.image.progress import Progress
 from crate.image.wanted import fits, wanted_platform
 from crate.oci import platform
@@ -46,6 +46,10 @@ def ensure(
     """
     if policy not in POLICIES:
         raise UsageError(f'unsupported pull policy "{policy}"', f"one of: {', '.join(POLICIES)}")
+    name = transports.from_registry(text)
+    if name is None:
+        return transports.load_one(roots, text, options or {}, progress or Progress())
+    text = name
     found = local.find_named(roots, text)
     is_id = found is not None and not found[1] and "@" not in text
     if is_id and policy == "always":

@@ -39,11 +39,11 @@ def _remove_image(engine: Engine, name: str) -> None:
         output.warn(f"the image stays: {failure}")
 
 
-def pull(engine: Engine, options: dict[str, Any]) -> None:
-    """How `run` and `create` get an image that is missing: as `crate pull`."""
+def pull(engine: Engine, options: dict[str, Any]) -> str:
+    """How `run` and `create` get an image that is missing: as `crate pull`. Gives its id."""
     from crate.cli.image.pull import fetch
 
-    fetch(engine, options["image"], options, options["pull"])
+    return fetch(engine, options["image"], options, options["pull"])["id"]
 
 
 def declare(app: Typer) -> None:
