@@ -12,6 +12,7 @@ from crate.engine.containers import write_exit
 from crate.engine.root_mount import mount_root
 from crate.engine.view import hold
 from crate.errors import StateError
+from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,3 +31,4 @@ def init(engine: Engine, container: Container) -> None:
         write_exit(container, {"version": 1, "oom_killed": False, **state, "status": "initialized"}, durable=False)
     finally:
         lock.release()
+    journal.of_container(engine.roots, "init", container.record)

@@ -46,7 +46,7 @@ def mount_rootfs(roots: Roots, container_dir: str, layers: Sequence[str], *, vol
             return mount_copy(roots, container_dir, layers)
     if not layers:
         # An overlay wants a lower layer: an image of none has an empty one.
-        lowers = [_empty_layer(roots)]
+        lowers = [empty_layer(roots)]
     else:
         lowers = _lower_layers(roots, layers)
     try:
@@ -83,10 +83,10 @@ def mount_layers(roots: Roots, layers: Sequence[str]) -> int:
 
             return mount_flat(roots, layers)
     if not layers:
-        return clone_read_only(f"{roots.graphroot}/layers/{_empty_layer(roots)}")
+        return clone_read_only(f"{roots.graphroot}/layers/{empty_layer(roots)}")
     lowers = _lower_layers(roots, layers)
     if len(lowers) == 1:
-        lowers.append(_empty_layer(roots))  # an overlay without an upper layer wants two lower ones
+        lowers.append(empty_layer(roots))  # an overlay without an upper layer wants two lower ones
     try:
         return _mount(roots, lowers, None, False)
     except OSError as error:
@@ -123,7 +123,7 @@ def _lower_layers(roots: Roots, layers: Sequence[str]) -> list[str]:
     return lowers
 
 
-def _empty_layer(roots: Roots) -> str:
+def empty_layer(roots: Roots) -> str:
     """The name of an empty layer."""
     path = f"{roots.graphroot}/layers/empty"
     if not os.access(path, os.F_OK):

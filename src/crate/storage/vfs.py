@@ -10,7 +10,7 @@ import os
 from crate.errors import HostError, ImageError
 from crate.linux import mount
 from crate.storage.merge import flatten
-from crate.storage.rootfs import clone_read_only
+from crate.storage.rootfs import clone_read_only, empty_layer
 from crate.storage.trash import remove_tree
 from crate.storage.tree_copy import copy_tree
 
@@ -39,7 +39,7 @@ def mount_flat(roots: Roots, layers: Sequence[str]) -> int:
 
 def _flat(roots: Roots, layers: Sequence[str]) -> str:
     try:
-        return f"{roots.graphroot}/layers/{flatten(roots, layers) if layers else 'empty'}"
+        return f"{roots.graphroot}/layers/{flatten(roots, layers) if layers else empty_layer(roots)}"
     except FileNotFoundError as error:
         raise ImageError(f"a layer of the image is missing: {error.filename}", "pull the image again") from None
 

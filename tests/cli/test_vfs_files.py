@@ -1,0 +1,32 @@
+"""The files of containers without overlay: each has a whole tree of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from program import Crate
+
+pytestmark = pytest.mark.requires("root", "busybox")
+NONE = ("--network", "none")
+
+
+def test_every_verb(crate: Crate) -> None:
+    image = "crate.local/busybox"
+    crate.ok("--storage-driver", "vfs", "pull", "--quiet", image)
+    crate.ok("run", "--name", "box", *NONE, "-v", "kept:/kept", image, "sh", "-c", "echo 1 > /new; rm /etc/group")
+    source = crate.place / "source"
+    source.write_text("copied\n")
+    crate.ok("cp", str(source), "box:/kept/copied")
+    crate.ok("cp", str(source), "box:/etc/copied")
+    assert crate.ok("diff", "box").splitlines() == ["C /etc", "A /etc/copied", "D /etc/group", "A /new"]
+    committed = crate.ok("commit", "box", "committed")
+    look = ("run", "--rm", *NONE, "-v", "kept:/kept", committed)
+    assert crate.ok(*look, "cat", "/new", "/etc/copied", "/kept/copied").split() == ["1", "copied", "copied"]
+    assert crate(*look, "test", "-e", "/etc/group").status == 1
+    assert "A /new" in crate.ok("image", "diff", "committed").splitlines()
+    crate.ok("export", "-o", str(crate.place / "box.tar"), "box")
+    crate.ok("import", str(crate.place / "box.tar"), "flat")
+    assert crate.ok("run", "--rm", *NONE, "flat", "cat", "/new") == "1"
