@@ -103,6 +103,17 @@ def test_monitor_killed(crate: Crate, wait_for_lean: bool) -> None:
     crate.ok("rm", "-f", "job")
 
 
+@pytest.mark.requires("nft")
+def test_port_of_a_start_that_was_killed_leads_nowhere(crate: Crate) -> None:
+    """The monitor dies after it has published the port, at the socket for its clients."""
+    crate.ok("pull", "--quiet", IMAGE)
+    for options in (("--rm",), ("--name", "kept")):
+        strike(crate, "listen", 1, "run", *options, "-p", "127.0.0.1:47113:80", IMAGE, "true")
+        table = ["nft", "list", "table", "inet", f"crate_test_{crate.mark}"]
+        shown = subprocess.run(table, capture_output=True, text=True, check=True).stdout
+        assert "map published4" in shown and "47113" not in shown
+
+
 def test_init_killed(crate: Crate) -> None:
     """A kill of the container's main process from outside is its exit status 137."""
     process = crate.popen("run", "--name", "job", IMAGE, "sleep", "1000")

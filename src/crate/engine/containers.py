@@ -120,11 +120,12 @@ def load(engine: Engine, container_id: str) -> Container | None:
     launcher = record.get("launcher")
     if launcher and record["remove"] and not is_alive(*launcher) and not os.access(container.paths.state, os.F_OK):
         # `run --rm` was killed before its container started: it was never to be seen without its command.
-        from crate.engine.sweeping import remove_cgroup
+        from crate.engine.sweeping import remove_cgroup, sweep_leases
 
         path = container.spec()["linux"]["cgroupsPath"]
         store.release(engine.roots, container_id, container.name)
         remove_cgroup(path)
+        sweep_leases(engine)
         return None
     return container
 

@@ -185,6 +185,9 @@ def _make_room(engine: Engine, name: str | None) -> None:
 
 def abandon(engine: Engine, container: Container, error: BaseException) -> None:
     """After a start that failed: a --rm container goes, another one stays as it was and tells why."""
+    from crate.engine.sweeping import sweep_leases
+
+    sweep_leases(engine)
     if container.record["remove"]:
         from crate.engine.remove import remove
 

@@ -6,6 +6,7 @@ import time
 
 from crate import cgroup
 from crate.engine import aftermath
+from crate.engine.sweeping import sweep_leases
 from crate.errors import CrateError
 from crate.storage.lock import Lock
 from crate.storage.roots import boot_id
@@ -56,6 +57,7 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
         lock.release()
     if same_boot:
         aftermath.clean(facts)
+        sweep_leases(engine)
 
 
 def _end_of(dead: dict[str, Any], same_boot: bool, oom_killed: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from crate.storage import containers, staging, trash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from crate.engine.context import Engine
     from crate.storage.roots import Roots
 
 
@@ -29,6 +30,19 @@ def sweep(roots: Roots, cgroup_parent: str, own_id: str = "") -> None:
             if len(part) == 64 and part != own_id:
                 remove_cgroup(f"{cgroup_parent}/{part}")
     trash.empty(roots)
+
+
+def sweep_leases(engine: Engine) -> None:
+    """Gives back the addresses and ports of containers whose monitors were killed before they could: who meets such a
+    death calls it, for a port that leads nowhere is nobody's."""
+    if engine.roots.rootless:
+        return
+    from crate.net import firewall
+
+    try:
+        firewall.sweep(str(engine.settings.get("network.table")), str(engine.settings.get("network.lease_root")))
+    except (OSError, CrateError):
+        pass
 
 
 def remove_cgroup(path: str) -> None:
