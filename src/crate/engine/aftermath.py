@@ -55,11 +55,29 @@ def finish(monitor: Monitor) -> NoReturn:
         "started_at": state["started_at"],
         "finished_at": time.time_ns(),
         "error": "",
+        "restarts": state.get("restarts", 0),
     }
+    if ended["oom_killed"]:
+        tell(facts, "oom")
+    tell(facts, "died", exit_code=ended["exit_code"])
+    if os.access(f"{facts['run_directory']}/settings.json", os.F_OK):
+        from crate.engine import restarting
+
+        seconds = restarting.plan(monitor, ended)
+        if seconds is not None:
+            restarting.again(monitor, ended, seconds, _give_back)
+    bury(monitor, ended)
+
+
+def bury(monitor: Monitor, ended: dict[str, Any]) -> NoReturn:
+    """Records the end for good, tells the clients, and cleans up; the process ends with it."""
+    facts, streams = monitor.facts, monitor.streams
     record_and_release(facts, ended)
     monitor.listener.close()
     streams.tell(wire.ENDED, ended)
     streams.flush_all()
+    if facts["rm"]:
+        streams.await_followers()
     for client in list(streams.clients):
         client.socket.close()
     clean(facts)
@@ -78,9 +96,6 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
         from crate.engine.pod_end import end_with_sandbox
 
         end_with_sandbox(roots, facts["id"])
-    if ended["oom_killed"]:
-        tell(facts, "oom")
-    tell(facts, "died", exit_code=ended["exit_code"])
     lease = facts["state"].get("lease")
     if lease:
         sandbox.release(roots, lease)
@@ -106,6 +121,17 @@ def tell(facts: dict[str, Any], action: str, **more: Any) -> None:
         more["pod_id"] = facts["pod"]
     name, image, labels = facts["name"], facts["image"], facts["labels"]
     journal.record(roots_of(facts), "container", action, facts["id"], name, image=image, attributes=labels, **more)
+
+
+def _give_back(facts: dict[str, Any]) -> None:
+    """What a container does not hold while it waits for its restart."""
+    try:
+        if facts["state"]["lease"]:
+            sandbox.release(roots_of(facts), facts["state"]["lease"])
+            sandbox.discard(facts["state"]["lease"])
+        cgroup.from_record(facts["state"]["cgroup"]).remove()
+    except (OSError, CrateError):
+        pass  # the next start meets it, and tells
 
 
 def clean(facts: dict[str, Any]) -> None:

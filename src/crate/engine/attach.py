@@ -30,6 +30,8 @@ _ENDINGS = (
     _signal.SIGALRM, _signal.SIGTERM, _signal.SIGXCPU, _signal.SIGVTALRM, _signal.SIGPROF, _signal.SIGIO,
     _signal.SIGPWR, _signal.SIGSYS,
 )  # fmt: skip
+#: signals after which a container is not restarted, whatever its policy
+_ENDING_FOR_GOOD = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGQUIT)
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 
 
@@ -192,17 +194,35 @@ class Relay:
             _write(1 if kind == wire.STDOUT else 2, data)
         elif kind == wire.SKIPPED:
             self.skipped += int(data)
+        elif kind == wire.RESTARTED:
+            self._follow(json.loads(data))
         elif kind == wire.ENDED:
             return json.loads(data)  # type: ignore[no-any-return]
         elif not kind:
             return {"exit_code": 137, "error": "the container's monitor was killed, and the container with it"}
         return None
 
+    def _follow(self, started: dict[str, Any]) -> None:
+        """The container was restarted: signals go to its new init."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+        try:
+            pidfd = process.pidfd_open(started["pid"])
+        except OSError:
+            return  # it has ended again
+        if process.start_time(started["pid"]) == started["start_time"]:
+            self.pidfd = pidfd
+        else:
+            os.close(pidfd)
+
     def _forward(self, number: int) -> None:
         if number == _signal.SIGWINCH:
             if self.terminal:
                 self._send_size()
-        elif self.proxy_signals and self.pidfd >= 0:
+        elif self.proxy_signals:
+            if number in _ENDING_FOR_GOOD:
+                self._send(wire.CANCEL)
             try:
                 process.pidfd_send_signal(self.pidfd, number)
             except OSError:

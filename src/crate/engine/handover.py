@@ -26,7 +26,7 @@ _RESUME = "import sys; sys.path.insert(0, sys.argv[1]); from crate.engine import
 
 
 def execute(monitor: Monitor, entry: str = "resume") -> None:
-    """Re-executes the monitor at `entry` (resume, or bury when its container has ended); returns when it cannot."""
+    """Re-executes the monitor at `entry` (resume; bury when its container has ended; restart); returns when it cannot."""
     descriptors = [monitor.pidfd, monitor.listener.fileno(), monitor.streams.stdin_fd, *monitor.streams.output]
     descriptors += [client.socket.fileno() for client in monitor.streams.clients]
     descriptors += [monitor.facts["membership"], *((monitor.facts["state"]["lease"] or {}).get("port_fds") or [])]
@@ -95,6 +95,14 @@ def bury() -> NoReturn:
     """Process `crate:monitor` after its container's end: aftermath.py."""
     gc.disable()
     bury_here(_inherit())
+
+
+def restart() -> NoReturn:
+    """Process `crate:monitor` of a container that is to be started again: restarting.py."""
+    gc.disable()
+    from crate.engine import restarting
+
+    restarting.restart(_inherit())
 
 
 def bury_here(monitor: Monitor) -> NoReturn:

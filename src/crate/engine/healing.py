@@ -32,7 +32,7 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
         there = _read(container.paths.state)
         if there != dead or is_alive(dead["monitor_pid"], dead["monitor_start"], dead["boot_id"]):
             return  # another command was first
-        same_boot = dead["boot_id"] == boot_id()
+        same_boot, died = dead["boot_id"] == boot_id(), False
         oom_killed = False
         if same_boot:
             group = cgroup.from_record(dead["cgroup"])
@@ -51,7 +51,10 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
             ended = known  # the monitor was killed between its record and the removal of its state
         else:
             ended = _end_of(dead, same_boot, oom_killed)
+            died = dead["status"] != "restarting"
         facts = facts_of(engine, container, dead)
+        if died:
+            aftermath.tell(facts, "died", exit_code=ended["exit_code"])
         aftermath.record_and_release(facts, ended)
     finally:
         lock.release()
@@ -61,6 +64,9 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
 
 
 def _end_of(dead: dict[str, Any], same_boot: bool, oom_killed: bool) -> dict[str, Any]:
+    text = "its monitor was killed" if same_boot else "the host was restarted"
+    if dead["status"] == "restarting":  # it had ended, and only waited
+        return {key: dead[key] for key in _KNOWN} | {"status": "exited", "error": text}
     return {
         "version": 1,
         "status": "exited",
@@ -69,8 +75,12 @@ def _end_of(dead: dict[str, Any], same_boot: bool, oom_killed: bool) -> dict[str
         "oom_killed": oom_killed,
         "started_at": dead["started_at"],
         "finished_at": time.time_ns(),
-        "error": "its monitor was killed" if same_boot else "the host was restarted",
+        "error": text,
+        "restarts": dead.get("restarts", 0),
     }
+
+
+_KNOWN = ("version", "pid", "exit_code", "oom_killed", "started_at", "finished_at", "restarts")
 
 
 def facts_of(engine: Engine, container: Container, state: dict[str, Any]) -> dict[str, Any]:

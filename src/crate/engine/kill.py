@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 
 def kill(engine: Engine, container: Container, signal: str) -> None:
     """Sends it (a name or a number), as a user's wish. StateError when the container does not run."""
+    if signal_number(signal) in (SIGKILL, container.record["stop_signal"]) and end_for_good(engine, container):
+        return
     send(engine, container, signal)
     journal.of_container(engine.roots, "kill", container.record, signal=signal_number(signal))
+
+
+def end_for_good(engine: Engine, container: Container) -> bool:
+    """A user ends it, so its restart policy is over; True when it only waited for a restart, and has ended now."""
+    record = container.record
+    if record["restart"]["name"] == "no" and record.get("health_on_failure") != "restart":
+        return False
+    from crate.engine import restarting
+
+    return restarting.end_for_good(engine, container)
 
 
 def send(engine: Engine, container: Container, signal: str) -> None:

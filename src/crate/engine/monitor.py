@@ -66,7 +66,7 @@ class Monitor:
                 if proxy and fd == proxy.fileno():
                     proxy.step()
                 else:
-                    self._handle(fd, event)
+                    self.handle(fd, event)
             if self.facts.get("kill_at") and time.monotonic() >= self.facts["kill_at"]:
                 self._end_its_time()
             if not self.lean and not self._ended and time.monotonic() >= handover_at:
@@ -101,13 +101,19 @@ class Monitor:
 
         return open_proxy(lease)
 
-    def _handle(self, fd: int, event: int) -> None:
+    def accept(self) -> None:
+        """Takes a client in. OSError."""
+        raw_fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+        self.streams.clients.append(Client(_socket.socket(fileno=raw_fd), None))
+
+    def handle(self, fd: int, event: int) -> None:
+        """Serves a descriptor of which poll(2) told this event."""
         streams = self.streams
         if fd == self.pidfd:
             self._ended = True
         elif fd == self.listener.fileno():
             try:
-                raw_fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+                self.accept()
             except OSError:
                 # No descriptor is free: the one who waits would wake this process again and again, and the end of the
                 # container needs some.
@@ -115,7 +121,6 @@ class Monitor:
                 for client in streams.clients[_RESERVE:][-_RESERVE:]:
                     streams.drop(client)
                 return
-            streams.clients.append(Client(_socket.socket(fileno=raw_fd), None))
         elif fd in streams.output or fd == streams.stdin_fd:
             if event & (select.POLLIN | select.POLLHUP) and fd in streams.output:
                 streams.read_output(fd)
@@ -132,7 +137,10 @@ class Monitor:
         try:
             if kind == wire.HELLO:
                 client.hello = _HELLO | json.loads(data) | {"late": True}
-                wire.send_started(client.socket, self.facts["state"]["pid"], self.pidfd)
+                if self.pidfd >= 0:  # else it waits for its restart, and the client with it
+                    wire.send_started(client.socket, self.facts["state"]["pid"], self.pidfd)
+            elif kind == wire.CANCEL:
+                self.facts["stopped"] = True
             elif kind == wire.RESIZE and self.streams.terminal and self.streams.output:
                 self.streams.resize(data)
         except (OSError, ValueError, TypeError):

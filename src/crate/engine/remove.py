@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: podman's exit status of `rm` for a container that runs
 RUNS = 2
+_ALIVE = ("running", "paused", "restarting")
 
 
 def dependents(engine: Engine, container: Container) -> list[Container]:
@@ -59,7 +60,7 @@ def remove(
 
         refuse_sandbox(container, "removed")
     status = container.state(engine)["status"]
-    if status in ("running", "paused") and not force:
+    if status in _ALIVE and not force:
         raise StateError(
             f"cannot remove container {container.id} as it is {status} - running or paused containers cannot be "
             "removed without force: container state improper",
@@ -71,12 +72,12 @@ def remove(
         raise StateError(
             f"container {container.id} has dependent containers which must be removed before it: {ids}", "rm --depend"
         )
-    if status in ("running", "paused"):
+    if status in _ALIVE:
         stopping.stop(engine, container, timeout or 0)
     try:
         with Lock(container.paths.directory):
             status = container.state(engine, fresh=True)["status"]
-            if status in ("running", "paused"):
+            if status in _ALIVE:
                 raise StateError(f"cannot remove container {container.name}: it was started again")
             store.release(engine.roots, container.id, container.name)
             journal.of_container(engine.roots, "remove", container.record)

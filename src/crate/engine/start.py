@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def start(engine: Engine, container: Container) -> None:
     """Starts it detached; one that runs already is left alone. StateError when its state does not allow it."""
     status = container.state(engine)["status"]
-    if status == "running":
+    if status in ("running", "restarting"):
         return
     if status == "paused":
         raise StateError(f"cannot start container {container.name}: it is paused", f"crate unpause {container.name}")

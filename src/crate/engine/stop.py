@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from crate.engine.kill import send
+from crate.engine.kill import end_for_good, send
 from crate.engine.wait import await_end
 from crate.errors import StateError
 from crate.storage import journal
@@ -26,7 +26,7 @@ def stop(
 
     A container that does not run is left alone. `asked_at`: when `ask` sent the signal already (time.monotonic()).
     """
-    if container.state(engine)["status"] not in ("running", "paused"):
+    if container.state(engine)["status"] not in ("running", "paused", "restarting") or end_for_good(engine, container):
         return
     seconds = _seconds(container, timeout)
     try:
@@ -50,6 +50,7 @@ def ask(engine: Engine, container: Container, timeout: int | None = None, signal
     """Only sends the stop signal, so that several containers end side by side; gives when, None where it did not."""
     if not _seconds(container, timeout) or container.state(engine)["status"] not in ("running", "paused"):
         return None
+    end_for_good(engine, container)
     try:
         _ask(engine, container, signal)
     except StateError:

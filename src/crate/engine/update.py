@@ -60,6 +60,10 @@ def _update(engine: Engine, container: Container, given: dict[str, Any]) -> None
     write_file(None, container.paths.config, text, durable, 0o600 if durable else RUN_FILE_MODE)
     store.write_record(container.paths, record, durable)
     container.record = record
+    if given.get("restart") is not None and state["status"] in ("running", "paused", "restarting"):
+        from crate.engine import restarting
+
+        restarting.provide(engine, container)
     journal.of_container(engine.roots, "update", record)
 
 

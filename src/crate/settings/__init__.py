@@ -1,6 +1,6 @@
 """The one configuration file: defaults of options, and from where each value in force came.
 
-    /etc/crate/config.toml → $XDG_CONFIG_HOME/crate/config.toml (not for root) → $CRATE_CONFIG
+    /etc/crate/config.toml → $XDG_CONFIG_HOME/crate/config.toml (not for root) → $CONTAINERS_CONF → $CRATE_CONFIG
 
 Each file that is there beats those before it, key by key. Without a file nothing but the table of defaults is read.
 """
@@ -41,6 +41,10 @@ class Settings:
         found = self._given.get(key)
         return ORIGIN_DEFAULT if found is None else found[1]
 
+    def given(self) -> dict[str, tuple[Value, str]]:
+        """What the files say, with origins: what another process needs for the same settings."""
+        return self._given
+
     def items(self) -> list[tuple[str, Any, str]]:
         """(key, value, origin) of everything, in the order of the table."""
         return [(key, self.get(key), self.origin(key)) for key in DEFAULTS]
@@ -59,7 +63,7 @@ def load(
     is not TOML, for an unknown key and for a value of the wrong type; HostError for a file that cannot be read.
     """
     environ = os.environ if environ is None else environ
-    stamps = []
+    stamps, podmans = [], environ.get("CONTAINERS_CONF")
     for path in paths(rootless, environ, system_file):
         try:
             status = os.stat(path)
@@ -72,9 +76,9 @@ def load(
         except OSError:
             pass
         else:
-            stamps.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
+            stamps.append([path, status.st_mtime_ns, status.st_size, status.st_ino, path == podmans])
             continue
-        stamps.append([path, 0, 0, 0])
+        stamps.append([path, 0, 0, 0, path == podmans])
     if not stamps:
         return Settings()
     from crate.settings.file import read_cached
@@ -89,6 +93,8 @@ def paths(rootless: bool | None, environ: Mapping[str, str], system_file: str = 
         base = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
         if base.startswith("/"):
             found.append(f"{base}/crate/config.toml")
+    if environ.get("CONTAINERS_CONF"):
+        found.append(environ["CONTAINERS_CONF"])
     if environ.get("CRATE_CONFIG"):
         found.append(environ["CRATE_CONFIG"])
     return found

@@ -87,6 +87,12 @@ def _objects(entries: list[_Entry], rows: list[formats.Row]) -> list[dict[str, A
     return [listing_json.described(entry.container, entry.state, row) for entry, row in zip(entries, rows, strict=True)]
 
 
+def row(engine: Engine, container: Container, now_ns: int) -> formats.Row:
+    """The fields of one container, for other lists."""
+    options = dict.fromkeys(("no_trunc", "size", "format"))
+    return formats.Row(_Entry(engine, container, options, now_ns), _FIELDS, _JSON)
+
+
 def choose(engine: Engine, options: dict[str, Any]) -> list[_Entry]:
     """The containers that the options want, in the order that they want."""
     from crate.engine import containers
