@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from program import until
-from reliability.test_kill import IMAGE, strike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requires("root", "overlay", "busybox", "strace")
 
+IMAGE = "crate.local/busybox"
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))]
 SLEEP = (IMAGE, "sleep", "1000")
 #: system call -> how many of them `pod create` makes about
 CREATE = {
@@ -86,8 +87,9 @@ def test_everything_killed_and_the_run_root_lost(pod: Crate) -> None:
     assert state(pod) == "Running" and pod.ok("exec", "one", "hostname") == "p"
 
 
-def strike_detached(crate: Crate, call: str, number: int, *arguments: str) -> None:
-    """As `strike`, for a command whose sandbox lives on: strace (-D) is no child that would be waited for."""
+def strike(crate: Crate, call: str, number: int, *arguments: str) -> None:
+    """Kills each process of the command at its `number`-th `call`. strace (-D) is no child that would be waited for:
+    a sandbox lives on."""
     inject = f"inject={call}:signal=SIGKILL:when={number}"
     command = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
     subprocess.run(
@@ -102,11 +104,11 @@ def _draw(calls: dict[str, int], seed: int, count: int) -> list[tuple[str, int]]
     return [(name, chosen.randint(1, calls[name])) for name in names]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_create_killed_anywhere(crate: Crate, seed: int) -> None:
     """Either there is no pod, or one that starts."""
     crate.ok("run", "--rm", IMAGE, "true")
-    for call, number in _draw(CREATE, seed, 6):
+    for call, number in _draw(CREATE, seed, 5):
         strike(crate, call, number, "pod", "create", "--name", "p")
         if crate("pod", "exists", "p").status == 0:
             assert crate.ok("run", "--rm", "--pod", "p", IMAGE, "hostname") == "p", f"{call} {number}"
@@ -114,23 +116,24 @@ def test_create_killed_anywhere(crate: Crate, seed: int) -> None:
         assert crate.ok("ps", "-aq") == "", f"{call} {number}"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_run_killed_anywhere(crate: Crate, seed: int) -> None:
     """The first container of a pod, which starts the sandbox: the next one finds its pod in order."""
     crate.ok("run", "--rm", IMAGE, "true")
     for call, number in _draw(RUN, seed, 5):
         crate.ok("pod", "create", "--name", "p")
-        strike_detached(crate, call, number, "run", "--rm", "--pod", "p", IMAGE, "true")
+        strike(crate, call, number, "run", "--rm", "--pod", "p", IMAGE, "true")
         assert crate.ok("run", "--rm", "--pod", "p", IMAGE, "hostname") == "p", f"{call} {number}"
         crate.ok("pod", "rm", "-f", "p")
         assert crate.ok("ps", "-aq") == "", f"{call} {number}"
 
 
-def test_remove_killed_anywhere(crate: Crate) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_remove_killed_anywhere(crate: Crate, seed: int) -> None:
     """What is left of the pod is removed by the next try."""
-    for call, number in _draw(REMOVE, 1, 6):
+    for call, number in _draw(REMOVE, seed, 5):
         crate.ok("pod", "create", "--name", "p")
         crate.ok("run", "-d", "--pod", "p", *SLEEP)
-        strike_detached(crate, call, number, "pod", "rm", "-f", "p")
+        strike(crate, call, number, "pod", "rm", "-f", "p")
         assert crate("pod", "rm", "-f", "p").status == 0, f"{call} {number}"
         assert crate.ok("ps", "-aq") == "" and crate.ok("pod", "ps", "-q") == "", f"{call} {number}"
