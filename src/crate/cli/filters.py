@@ -295,11 +295,15 @@ def pods(engine: Engine, given: Iterable[str], listed: list[Pod]) -> list[Pod]:
 
 def networks(given: Iterable[str] | None, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Network records that match every filter."""
+    from crate.oci import moment
+
     tests: dict[str, Test] = {
         "name": lambda record, value: matches(value, record["name"]),
         "id": lambda record, value: str(record["id"]).startswith(value),
         "driver": lambda record, value: record.get("driver", "bridge") == value,
         "label": lambda record, value: has_label(record.get("labels"), value),
+        "label!": lambda record, value: not has_label(record.get("labels"), value),
+        "until": lambda record, value: moment.created(record.get("created") or "") <= _moment(value),
         "scope": lambda record, value: value == "local",
         "type": lambda record, value: (value == "builtin") == bool(record.get("builtin")),
         "dangling": lambda record, value: bool(record.get("in_use")) != boolean(value),

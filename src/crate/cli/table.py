@@ -86,6 +86,7 @@ COMMANDS = {
     "container port": "container.port",
     "container inspect": "container.inspect",
     "container exists": "container.exists",
+    "container prune": "container.prune",
     "image ls": "image.images",
     "image list": "image.images",
     "image pull": "image.pull",
@@ -103,6 +104,7 @@ COMMANDS = {
     "image history": "image.history",
     "image inspect": "image.inspect",
     "image exists": "image.exists",
+    "image prune": "image.prune",
     "kube play": "kube.play",
     "kube down": "kube.down",
     "play kube": "kube.play",
@@ -111,6 +113,7 @@ COMMANDS = {
     "network list": "network.ls",
     "network inspect": "network.inspect",
     "network exists": "network.exists",
+    "network prune": "network.prune",
     "volume ls": "volume.ls",
     "volume list": "volume.ls",
     "volume create": "volume.create",
@@ -118,6 +121,7 @@ COMMANDS = {
     "volume remove": "volume.rm",
     "volume inspect": "volume.inspect",
     "volume exists": "volume.exists",
+    "volume prune": "volume.prune",
     "volume mount": "volume.mount",
     "volume unmount": "volume.unmount",
     "volume umount": "volume.unmount",
@@ -140,6 +144,8 @@ COMMANDS = {
     "pod top": "pod.top",
     "pod stats": "pod.stats",
     "system info": "system.info",
+    "system df": "system.df",
+    "system prune": "system.prune",
     "system events": "system.events",
     "__complete": "system.complete",
 }
@@ -951,6 +957,13 @@ OPTIONS = {
         "external",
         "b external --external \n",
     ),
+    "container.prune": (
+        False,
+        "",
+        "force filter",
+        "b force --force -f \n"
+        "l filter --filter \n",
+    ),
     "image.mount": (
         False,
         "images*",
@@ -983,6 +996,14 @@ OPTIONS = {
         "image",
         "",
         "",
+    ),
+    "image.prune": (
+        False,
+        "",
+        "all force filter",
+        "b all --all -a \n"
+        "b force --force -f \n"
+        "l filter --filter \n",
     ),
     "kube.play": (
         False,
@@ -1035,6 +1056,13 @@ OPTIONS = {
         "",
         "",
     ),
+    "network.prune": (
+        False,
+        "",
+        "force filter",
+        "b force --force -f \n"
+        "l filter --filter \n",
+    ),
     "volume.ls": (
         False,
         "",
@@ -1073,6 +1101,14 @@ OPTIONS = {
         "volume",
         "",
         "",
+    ),
+    "volume.prune": (
+        False,
+        "",
+        "all force filter",
+        "b all --all -a \n"
+        "b force --force -f \n"
+        "l filter --filter \n",
     ),
     "volume.mount": (
         False,
@@ -1343,6 +1379,22 @@ OPTIONS = {
         "b no_reset --no-reset \n"
         "b no_trunc --no-trunc \n"
         "i interval --interval -i \n",
+    ),
+    "system.df": (
+        False,
+        "",
+        "format verbose",
+        "s format --format \n"
+        "b verbose --verbose -v \n",
+    ),
+    "system.prune": (
+        False,
+        "",
+        "all volumes force filter",
+        "b all --all -a \n"
+        "b volumes --volumes \n"
+        "b force --force -f \n"
+        "l filter --filter \n",
     ),
     "system.complete": (
         True,

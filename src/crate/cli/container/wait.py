@@ -31,8 +31,8 @@ def main(options: dict[str, Any]) -> int:
 
 def _seconds(text: str) -> float:
     """Podman's: a duration, or a number of milliseconds."""
-    from crate.oci.moment import duration
     from crate.errors import UsageError
+    from crate.oci.moment import duration
 
     span = duration(f"{text}ms" if text.isascii() and text.isdigit() else text)
     if span is None:
