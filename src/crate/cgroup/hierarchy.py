@@ -39,15 +39,6 @@ class Hierarchy:
             return "hybrid" if self.unified else "1"
         return "2" if self.unified else "none"
 
-    def v1_directory(self, controller: str, path: str) -> str:
-        """The directory of the absolute cgroup `path` in the v1 hierarchy of `controller`. KeyError if not mounted."""
-        return self.v1[controller][0] + path
-
-    def v2_directory(self, path: str) -> str:
-        """The directory of the absolute cgroup `path` in the v2 hierarchy, which must be mounted."""
-        assert self.unified is not None
-        return self.unified[0] + path
-
     def own_directory(self, controller: str) -> str | None:
         """The directory of this process's cgroup for a v1 controller, or in v2 for "". None: not beneath the mount."""
         mount = self.v1.get(controller) if controller else self.unified

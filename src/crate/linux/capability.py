@@ -51,19 +51,6 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     check(_capset(pack("=II", _VERSION_3, 0), pack("=6I", *words)), "capset")
 
 
-def last_capability() -> int:
-    """The highest capability number that this kernel knows."""
-    number = len(NAMES) - 1
-    while number > 0:
-        try:
-            prctl(PR_CAPBSET_READ, number)
-        except OSError:
-            number -= 1
-        else:
-            break
-    return number
-
-
 def drop_bounding(keep: int) -> None:
     """Drops from the bounding set whatever is not in `keep`; needs CAP_SETPCAP."""
     for number in range(64):

@@ -47,7 +47,6 @@ FSOPEN_CLOEXEC = 1
 FSMOUNT_CLOEXEC = 1
 FSCONFIG_SET_FLAG = 0
 FSCONFIG_SET_STRING = 1
-FSCONFIG_SET_FD = 5
 FSCONFIG_CMD_CREATE = 6
 FSCONFIG_CMD_RECONFIGURE = 7
 
@@ -114,11 +113,6 @@ def fsconfig_set_string(fs_fd: int, key: str, value: str) -> None:
     """fsconfig(2) FSCONFIG_SET_STRING: the value is at most 255 bytes long."""
     arguments = (fs_fd, FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0)
     check(syscall(_FSCONFIG, "iIPPi", *arguments), "fsconfig", f"{key}={value}")
-
-
-def fsconfig_set_fd(fs_fd: int, key: str, value_fd: int) -> None:
-    """fsconfig(2) FSCONFIG_SET_FD (overlay layers: from Linux 6.13)."""
-    check(syscall(_FSCONFIG, "iIPPi", fs_fd, FSCONFIG_SET_FD, key.encode(), None, value_fd), "fsconfig", key)
 
 
 def fsconfig_create(fs_fd: int) -> None:

@@ -130,10 +130,6 @@ def _host_address() -> bytes:
     return _expression("fib", number(3, 2), number(2, 3), number(1, _REG_1)) + _compare(local)
 
 
-def _in(name: str, *, inverted: bool = False) -> bytes:
-    return _meta(_META_IIFNAME) + _lookup(name, inverted=inverted)
-
-
 def _out(name: str, *, inverted: bool = False) -> bytes:
     return _meta(_META_OIFNAME) + _lookup(name, inverted=inverted)
 

@@ -60,10 +60,6 @@ class Reference:
     def __hash__(self) -> int:
         return hash(str(self))
 
-    def familiar(self) -> str:
-        """As docker shows it: `alpine:latest` for `docker.io/library/alpine:latest`."""
-        return familiar_name(self.name) + str(self)[len(self.name) :]
-
 
 def familiar_name(name: str) -> str:
     """A repository's name without the default domain and `library/`, as docker shows it."""
