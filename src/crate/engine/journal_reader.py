@@ -41,6 +41,10 @@ class JournalReader:
         found = [entry for entries in self.entries() for entry in entries]
         return found[start_of_tail(found, lines) :]
 
+    def hold(self) -> None:
+        """The journal keeps what it has, and is asked to write what it got."""
+        subprocess.run([self._command[0], "--sync"], check=False, capture_output=True, stdin=subprocess.DEVNULL)
+
     def entries(self) -> Iterator[list[Entry]]:
         """All entries that were not given yet."""
         after = [f"--after-cursor={self._cursor}"] if self._cursor else []

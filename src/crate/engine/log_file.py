@@ -57,20 +57,21 @@ class RotatedFile:
             self._put(data)
 
     def _put(self, data: bytes) -> None:
-        before, rest = self._size, data
+        written = 0
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            while written < len(data):
+                written += os.write(self._fd, data[written:] if written else data)
         except OSError as error:
             # A full disk must not stop the container. The half of a line that it took would spoil the next one.
+            whole = data.rfind(b"\n", 0, written) + 1
             try:
-                os.ftruncate(self._fd, before)
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written + whole)
             except OSError:
                 pass
-            self.lost += len(data)
+            self.lost += len(data) - whole
             self.lost_why = str(error.strerror)
-            return
-        self._size += len(data)
+            written = whole
+        self._size += written
 
     def _rotate(self) -> bool:
         """False when there can be no new file: then the current one goes on."""

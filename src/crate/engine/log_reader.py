@@ -24,20 +24,20 @@ class LogReader:
         directory, _, self._name = path.rpartition("/")
         self._decode = decode
         self._rest = b""
-        self._older: list[str] = []
         self._file: _Part | None = None
+        #: the parts that come after it, open: a rotation, or the removal of the container, does not take them away
+        self._queue: list[_Part] = []
         try:
             self._dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             self._dir_fd = -1
-            return
-        self._older = self._parts()
 
     def tail(self, lines: int) -> list[Entry]:
         """The entries of the last so many lines; what follows is for `entries`."""
         part = self._open(self._name)
+        self.hold()
         wanted = lines + 1
-        while part and not part.is_compressed:
+        while part:
             part.position = part.start_of_last(wanted)
             whole_file, data = not part.position, b""
             while block := part.read():
@@ -45,8 +45,10 @@ class LogReader:
             end = data.rfind(b"\n") + 1
             found = self._decode(data[:end])
             start = start_of_tail(found, lines)
-            if start or (whole_file and not self._older):
-                self._file, self._older, self._rest = part, [], data[end:]
+            if start or (whole_file and len(self._queue) == 1):
+                while self._queue:
+                    self._queue.pop().close()
+                self._file, self._rest = part, data[end:]
                 return found[start:]
             if whole_file:
                 part.close()
@@ -61,34 +63,38 @@ class LogReader:
 
     def entries(self) -> Iterator[list[Entry]]:
         """What has been written since the last call."""
-        while self._file or self._open_next():
-            assert self._file
+        while True:
+            if not self._file:
+                if not self._queue:
+                    self.hold()
+                if not self._queue:
+                    return
+                self._file = self._queue.pop(0)
+            was_last = not self._queue
             while data := self._file.read():
                 data = self._rest + data
                 end = data.rfind(b"\n") + 1
                 self._rest = data[end:]
                 if end:
                     yield self._decode(data[:end])
-            if self._older:
-                self._drop()
+            if not was_last:
+                self._file.close()
+                self._file, self._rest = None, b""
                 continue
-            self._older = self._newer()
-            if not self._older:
+            self.hold()
+            if not self._queue:
                 return
             # Once more from the top: its last lines may have come between its end and its rotation.
 
-    def _drop(self) -> None:
-        if self._file:
-            self._file.close()
-        self._file, self._rest = None, b""
-
-    def _open_next(self) -> bool:
-        while self._older:
-            self._file = self._open(self._older.pop(0))
-            if self._file:
-                return True
-        self._file = self._open(self._name)
-        return self._file is not None
+    def hold(self) -> None:
+        """Opens what was written after the last part that is known."""
+        if self._dir_fd < 0:
+            return
+        last = self._queue[-1] if self._queue else self._file
+        for name in self._newer(last) if last else [*self._parts(), self._name]:
+            part = self._open(name)
+            if part:
+                self._queue.append(part)
 
     def _open(self, name: str) -> _Part | None:
         for known in (name, f"{name.removesuffix('.gz')}.gz"):  # compressed since it was seen
@@ -109,9 +115,8 @@ class LogReader:
                 numbers[int(number)] = entry
         return [numbers[number] for number in sorted(numbers, reverse=True)]
 
-    def _newer(self) -> list[str]:
-        """The names of what was written after the file that was read to its end; none while it is the current one."""
-        assert self._file
+    def _newer(self, last: _Part) -> list[str]:
+        """The names of what was written after a part."""
         found = []
         for name in [*self._parts(), self._name]:
             try:
@@ -120,9 +125,9 @@ class LogReader:
                 continue
             found.append((name, status.st_ino, status.st_mtime_ns))
         inodes = [inode for _, inode, _ in found]
-        if self._file.inode in inodes:
-            return [name for name, _, _ in found[inodes.index(self._file.inode) + 1 :]]
-        return [name for name, _, modified in found if modified > self._file.modified()]  # gone, or compressed
+        if last.inode in inodes:
+            return [name for name, _, _ in found[inodes.index(last.inode) + 1 :]]
+        return [name for name, _, modified in found if modified > last.modified()]  # it is gone, or compressed
 
 
 class _Part:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
         def entries(self) -> Iterable[list[Entry]]:
             """What has been written since."""
 
+        def hold(self) -> None:
+            """The log is about to be removed."""
+
 
 #: how often a log that nobody tells the changes of is looked at
 _POLL_SECONDS = 0.5
@@ -169,6 +172,7 @@ class _Log:
             except ConnectionResetError:
                 packet = b""
             if not packet or packet[:1] == wire.ENDED:
+                self._reader.hold()  # the monitor of a --rm container waits for the end of this connection
                 self.watch = None
 
 
@@ -187,7 +191,7 @@ def _watch(container: Container) -> _socket.socket | None:
     """A connection that tells the container's end; None when it does not run."""
     try:
         socket = wire.connect(container.paths.attach_socket)
-        socket.send(wire.HELLO + b"{}")
+        socket.send(wire.HELLO + b'{"follows":true}')
     except OSError:
         return None
     return socket

@@ -26,6 +26,7 @@ _PATIENCE_SECONDS = 10.0
 #: how often it is looked whether such a one is stopped
 LOOK_SECONDS = 1.0
 _ENDS_TYPED = 5
+_FOLLOWERS_SECONDS = 2.0
 #: What a pipe holds at most, unless root has raised fs.pipe-max-size (pipe(7)).
 _PIPE_MAX = 1 << 20
 
@@ -345,3 +346,17 @@ class Streams:
                 elif time.monotonic() - stuck.setdefault(client, time.monotonic()) > _PATIENCE_SECONDS:
                     client.part()
                     self.drop(client)
+
+    def await_followers(self) -> None:
+        """Waits, not long, until those that read the log have all of its files open: it is to be removed now."""
+        until = time.monotonic() + _FOLLOWERS_SECONDS
+        while following := [c for c in self.clients if c.hello and c.hello.get("follows")]:
+            poll = select.poll()
+            for client in following:
+                poll.register(client.socket.fileno(), select.POLLIN)
+            events = poll.poll(max(0, (until - time.monotonic()) * 1000))
+            if not events:
+                return
+            for client in following:
+                if any(fd == client.socket.fileno() for fd, _ in events):
+                    self.receive(client, select.POLLIN)
