@@ -190,7 +190,7 @@ def test_refused_pods_leave_nothing(pods: Crate) -> None:
         (("--infra=false", "-p", "80"), "cannot set --publish without an infra container"),
         (("--name", "a/b"), 'invalid pod name "a/b"'),
         (("-p", "80:90:100:110"), "invalid"),
-        (("--cpus", "1000"), "range of CPUs"),
+        (("--cpus", "0.001"), "range of CPUs"),
         (("--network", "nosuch"), "nosuch"),
     ):
         assert said in pods.fails(125, "pod", "create", *options)

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.requires("root", "overlay", "busybox"), pytest.mark.us
 
 def _file(crate: Crate, name: str, v1: str, v2: str) -> str:
     """The text of a file of the container's group: `v1` with its controller first, `v2` beneath the only tree."""
-    path = crate.inspect(name)["State"]["CgroupPath"].strip("/")
+    path = str(crate.inspect(name)["State"]["CgroupPath"]).strip("/")
     controller, _, file = v1.partition("/")
     place = TOP / path / v2 if PURE_V2 else TOP / controller / path / file
     return place.read_text().strip()
@@ -149,7 +149,7 @@ def test_nonsense_is_refused_and_changes_nothing(crate: Crate, web: str) -> None
     before = crate.inspect(web)["HostConfig"]
     for words, said in {
         "-m 1m": "6MB", "-m many": "invalid", "--memory-swap 10m": "memoryswap", "--cpuset-cpus 4096": "not available",
-        "--cpus 5000": "range of CPUs", "--cpu-quota 5": "1ms", "--cpu-period 5": "1ms", "-c 1": "range is 2",
+        "--cpus 0.005": "range of CPUs", "--cpu-quota 5": "1ms", "--cpu-period 5": "1ms", "-c 1": "range is 2",
         "--restart sometimes": "restart policy", "--blkio-weight 5": "10 to 1000",
         "--device-read-bps /dev/null:1": "block", "--memory-reservation 1g": "reservation",
     }.items():  # fmt: skip

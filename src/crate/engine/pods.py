@@ -133,7 +133,8 @@ def create(engine: Engine, options: dict[str, Any]) -> Pod:
         "create_command": options.get("create_command") or [],
     }
     if share:
-        record["sandbox"] = planning.sandbox_options(options, record)
+        image = options.get("infra_image") or engine.settings.get("pods.infra_image") or None
+        record["sandbox"] = planning.sandbox_options({**options, "infra_image": image}, record)
     store.create(engine.roots, record)
     made = Pod(record, [])
     try:

@@ -59,6 +59,10 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
     "network.lease_root": ("/run/crate/addresses", "Directory that the addresses in use are kept in."),
     "network.rootless": ("pasta", "Network of an ordinary user's containers: `pasta`, `slirp4netns` or `none`."),
     "network.table": ("crate", "Name of crate's nftables table."),
+    "pods.infra_image": (
+        "",
+        "Image of the infra containers of pods, as with `--infra-image`; empty: crate's own program.",
+    ),
     "proxies.http": ("", "Proxy for http registries; the variable http_proxy goes before."),
     "proxies.https": ("", "Proxy for https registries; the variable https_proxy goes before."),
     "proxies.no_proxy": ("", "Hosts without a proxy, separated by commas; the variable no_proxy goes before."),

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from crate.settings.defaults import Value
 
-    # path, mtime in ns, size, inode
+    # path, mtime in ns, size, inode, whether it is podman's
     Stamp = list[Any]
 
-_VERSION = 1
+_VERSION = 2
 _TYPES = {bool: "true or false", int: "a whole number", str: "a string", list: "a list of strings", dict: "a table"}
 
 
@@ -35,8 +35,8 @@ def read_cached(stamps: list[Stamp], cache_dir: str | None) -> dict[str, tuple[V
         except (OSError, EOFError, ValueError, KeyError, TypeError):
             pass
     given: dict[str, tuple[Value, str]] = {}
-    for stamp in stamps:
-        given.update(_read(stamp[0]))
+    for path, *_, is_podmans in stamps:
+        given.update(_read(path, is_podmans))
     if cache is not None:
         _keep(cache, marshal.dumps({"key": key, "given": given}))
     return given
@@ -55,7 +55,7 @@ def _keep(cache: str, content: bytes) -> None:
         pass  # without a cache the next command reads the file again
 
 
-def _read(path: str) -> dict[str, tuple[Value, str]]:
+def _read(path: str, is_podmans: bool) -> dict[str, tuple[Value, str]]:
     import tomllib
 
     try:
@@ -65,6 +65,10 @@ def _read(path: str) -> dict[str, tuple[Value, str]]:
         raise HostError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {str(error)[:1].lower()}{str(error)[1:]}") from None
+    if is_podmans:
+        from crate.settings.containers_conf import translated
+
+        return {key: (_checked(path, key, value), path) for key, value in translated(content)}
     return {key: (value, path) for key, value in _flat(path, "", content)}
 
 

@@ -15,7 +15,9 @@ crate needs no configuration. What it takes for granted can be changed in one fi
 
 1. `/etc/crate/config.toml`, for everybody;
 2. `$XDG_CONFIG_HOME/crate/config.toml` (`~/.config/crate/config.toml`), for one user; root has none;
-3. the file that the environment variable `CRATE_CONFIG` names.
+3. the file that the environment variable `CONTAINERS_CONF` names: a containers.conf of podman, of which the keys that
+   mean something here are taken (`containers.pids_limit`, `containers.userns`, `engine.infra_image` …);
+4. the file that the environment variable `CRATE_CONFIG` names.
 
 A later file beats an earlier one, key by key; an option on the command line beats them all. An unknown key and a value
 of the wrong type are errors, with the file and the key in the message. `crate info` shows what is in force and from
@@ -41,6 +43,7 @@ _TITLES = {
     "containers": "What `run` and `create` take where no option says otherwise.",
     "logs": "Logs of containers.",
     "network": "Networks.",
+    "pods": "Pods.",
     "proxies": "Proxies.",
     "registries": "Registries.",
     "storage": "Storage; read when a store is used for the first time.",

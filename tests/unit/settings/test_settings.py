@@ -53,6 +53,28 @@ def test_later_file_beats_an_earlier_one_key_by_key(files: tuple[Path, Path, Pat
     assert loaded.files == [str(system), str(user), str(own)]
 
 
+def test_podmans_file_is_translated(tmp_path: Path) -> None:
+    theirs, own, absent = tmp_path / "containers.conf", tmp_path / "own.toml", str(tmp_path / "absent")
+    theirs.write_text(
+        '[containers]\npids_limit = 7\nuserns = "auto"\ndns_servers = ["192.0.2.1"]\nlabel = false\n'
+        '[engine]\ninfra_image = "i/pause"\nruntime = "runc"\n[network]\nnetwork_backend = "cni"\n'
+    )
+    own.write_text("containers.pids_limit = 8\n")
+    environ = {"CONTAINERS_CONF": str(theirs), "CRATE_CONFIG": str(own)}
+    loaded = settings.load(str(tmp_path), rootless=False, environ=environ, system_file=absent)
+    wanted = {
+        "containers.pids_limit": 8, "containers.userns": "auto", "network.dns": ["192.0.2.1"],
+        "pods.infra_image": "i/pause",
+    }  # fmt: skip
+    assert {key: loaded.get(key) for key in wanted} == wanted
+    assert loaded.origin("pods.infra_image") == str(theirs)
+    again = settings.load(str(tmp_path), rootless=False, environ=environ, system_file=absent)
+    assert again.items() == loaded.items()
+    theirs.write_text('[containers]\npids_limit = "many"\n')
+    with pytest.raises(UsageError, match="pids_limit must be a whole number"):
+        settings.load(None, rootless=False, environ=environ, system_file=absent)
+
+
 def test_root_has_no_file_of_its_own(files: tuple[Path, Path, Path]) -> None:
     files[1].write_text("[containers]\npids_limit = 2\n")
     assert load(files, rootless=False).get("containers.pids_limit") == 2048

@@ -35,10 +35,16 @@ def main(options: dict[str, Any]) -> int:
 def fetch(engine: Engine, name: str, options: dict[str, Any], policy: str) -> ImageRecord:
     """Pulls one image where the policy says so, and shows how it goes; `quiet` shows nothing."""
     from crate.cli import progress
+    from crate.errors import RegistryError
     from crate.image import pull
 
     with progress.display(bool(options["quiet"])) as show:
-        return pull.ensure(engine.roots, engine.settings, name, policy, options, show)
+        try:
+            return pull.ensure(engine.roots, engine.settings, name, policy, options, show)
+        except RegistryError as error:
+            # podman's words, which scripts look for
+            error.message = f"initializing source docker://{name}: {error.message}"
+            raise
 
 
 def declare(app: Typer) -> None:
