@@ -30,8 +30,12 @@ def web(crate: Crate, busybox: str) -> dict[str, str]:
     """A container of three processes: command -> pid on the host."""
     script = "sleep 1001 & sleep 1002 & exec sleep 1000"
     crate.ok("run", "-d", "--name", "web", *NONE, "--user", "1:2", IMAGE, "sh", "-c", script)
-    shown = until(lambda: (rows := _table(crate.ok("top", "web", "args", "hpid")))[3:] and "sh" not in rows[3] and rows)
-    return {args.partition(" ")[2]: pid for args, pid in shown[1:]}
+
+    def three() -> list[list[str]]:
+        rows = _table(crate.ok("top", "web", "args", "hpid"))
+        return rows[1:] if rows[3:] and not any(row[0].startswith("sh") for row in rows) else []
+
+    return {args.partition(" ")[2]: pid for args, pid in until(three)}
 
 
 @pytest.mark.requires("root", "overlay")

@@ -1000,9 +1000,10 @@ OPTIONS = {
     "image.prune": (
         False,
         "",
-        "all force filter",
+        "all force external filter",
         "b all --all -a \n"
         "b force --force -f \n"
+        "b external --external \n"
         "l filter --filter \n",
     ),
     "kube.play": (
@@ -1390,10 +1391,11 @@ OPTIONS = {
     "system.prune": (
         False,
         "",
-        "all volumes force filter",
+        "all volumes force external filter",
         "b all --all -a \n"
         "b volumes --volumes \n"
         "b force --force -f \n"
+        "b external --external \n"
         "l filter --filter \n",
     ),
     "system.complete": (

@@ -51,7 +51,7 @@ NEW = Known("new", "ccc3", "created", mounts=[{"name": "data", "source": "/v/dat
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three containers, and a clock that stands."""
     listed = [WEB, JOB, NEW]
-    monkeypatch.setattr(engine_containers, "listing", lambda engine: list(listed))
+    monkeypatch.setattr(engine_containers, "listing", lambda engine, live=False: list(listed))
     monkeypatch.setattr(engine_containers, "find", lambda engine, text: next(c for c in listed if c.name == text))
     monkeypatch.setattr("time.time_ns", lambda: NOW)
 

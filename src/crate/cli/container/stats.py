@@ -4,7 +4,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from typer import Typer
@@ -12,9 +11,6 @@ if TYPE_CHECKING:
     from crate.cli.options import Row
     from crate.engine.containers import Container
     from crate.engine.context import Engine
-    from crate.engine.stats import Sample
-
-_INTERVAL = 5  # podman's
 
 
 def main(options: dict[str, Any]) -> int:
@@ -28,7 +24,7 @@ def main(options: dict[str, Any]) -> int:
         raise UsageError("--all, --latest and containers cannot be used together")
     engine = crate.engine.open(options["globals"])
     named = _named(engine, options)
-    stream(
+    usage.stream(
         engine,
         lambda: _running(engine, bool(options["all"])) if named is None else named,
         lambda samples, former: usage.text(samples, former, options),
@@ -36,43 +32,6 @@ def main(options: dict[str, Any]) -> int:
         endless=named is None,
     )
     return 0
-
-
-def stream(
-    engine: Engine,
-    find: Callable[[], list[Container]],
-    show: Callable[[list[Sample], dict[str, Sample]], str],
-    options: dict[str, Any],
-    endless: bool,
-) -> None:
-    """Writes what `show` makes of the samples of what `find` finds and those before, again and again.
-
-    Once with `no_stream`; unless `endless`, until nothing is found any more. UsageError.
-    """
-    import os
-    import time
-
-    from crate.cli import output
-    from crate.engine import stats
-    from crate.errors import NotFoundError, UsageError
-
-    interval = _INTERVAL if options["interval"] is None else options["interval"]
-    if interval < 1:
-        raise UsageError("invalid interval, must be a positive number of seconds")
-    former: dict[str, Sample] = {}
-    clears = os.isatty(1) and not options["no_reset"] and not options["no_stream"]
-    while True:
-        samples = []
-        for container in find():
-            try:
-                samples.append(stats.sample(engine, container))
-            except NotFoundError:
-                continue  # removed meanwhile
-        output.write(("\x1b[H\x1b[2J" if clears else "") + show(samples, former))
-        if options["no_stream"] or not (samples or endless):
-            return
-        former = {sample.container.id: sample for sample in samples}
-        time.sleep(interval)
 
 
 def _named(engine: Engine, options: dict[str, Any]) -> list[Container] | None:

@@ -1,4 +1,4 @@
-"""The columns and fields of `crate stats`: podman's, and docker's names for them."""
+"""What `crate stats` shows: the columns and fields, podman's and docker's names for them, again and again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from crate.engine import stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
     from crate.engine.stats import Sample
 
 _COLUMNS = (
@@ -61,6 +64,45 @@ _OBJECT = {
     "id": "ID", "name": "Name", "cpu_time": "UpTime", "cpu_percent": "CPUPerc", "avg_cpu": "AVGCPU",
     "mem_usage": "MemUsage", "mem_percent": "MemPerc", "net_io": "NetIO", "block_io": "BlockIO", "pids": "PIDS",
 }  # fmt: skip
+
+
+_INTERVAL = 5  # podman's
+
+
+def stream(
+    engine: Engine,
+    find: Callable[[], list[Container]],
+    show: Callable[[list[Sample], dict[str, Sample]], str],
+    options: dict[str, Any],
+    endless: bool,
+) -> None:
+    """Writes what `show` makes of the samples of what `find` finds and those before, again and again.
+
+    Once with `no_stream`; unless `endless`, until nothing is found any more. UsageError.
+    """
+    import os
+    import time
+
+    from crate.cli import output
+    from crate.errors import NotFoundError, UsageError
+
+    interval = _INTERVAL if options["interval"] is None else options["interval"]
+    if interval < 1:
+        raise UsageError("invalid interval, must be a positive number of seconds")
+    former: dict[str, Sample] = {}
+    clears = os.isatty(1) and not options["no_reset"] and not options["no_stream"]
+    while True:
+        samples = []
+        for container in find():
+            try:
+                samples.append(stats.sample(engine, container))
+            except NotFoundError:
+                continue  # removed meanwhile
+        output.write(("\x1b[H\x1b[2J" if clears else "") + show(samples, former))
+        if options["no_stream"] or not (samples or endless):
+            return
+        former = {sample.container.id: sample for sample in samples}
+        time.sleep(interval)
 
 
 class _Entry:

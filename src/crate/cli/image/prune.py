@@ -37,6 +37,7 @@ def declare(app: Typer) -> None:
         main,
         flag("--all", "-a", help="Remove all images without a container, not just those without a name"),
         flag("--force", "-f", help="Do not prompt for confirmation"),
+        flag("--external", help="Accepted for podman's scripts: no other program's data is touched", hidden=True),
         many("--filter", help="Remove only those that match (until=, label=)", metavar="key=value"),
         help="Remove unused images",
         examples="""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """Prints one line a container, once with --no-stream; else until interrupted, or none of those named runs."""
     import crate.engine
-    from crate.cli.container import stats, usage
+    from crate.cli.container import usage
     from crate.cli.pod import targets
     from crate.engine import pods
 
@@ -26,7 +26,7 @@ def main(options: dict[str, Any]) -> int:
         found = [pods.load(engine, pod.record) for pod in chosen] if named else pods.listing(engine)
         return [member for pod in found for member in (pod.members if options["all"] else pod.running(engine))]
 
-    stats.stream(
+    usage.stream(
         engine, find, lambda samples, former: usage.pod_text(samples, former, options), options, endless=not named
     )
     return 0

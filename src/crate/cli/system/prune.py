@@ -57,6 +57,7 @@ def declare(app: Typer) -> None:
         flag("--all", "-a", help="Remove all images without a container, not just those without a name"),
         flag("--volumes", help="Remove anonymous volumes that no container uses, too"),
         flag("--force", "-f", help="Do not prompt for confirmation"),
+        flag("--external", help="Accepted for podman's scripts: no other program's data is touched", hidden=True),
         many("--filter", help="Remove only what matches (until=, label=)", metavar="key=value"),
         help="Remove unused data",
         description="Containers that do not run, ended pods, networks and images that no container uses.",
