@@ -173,7 +173,11 @@ def test_a_layer_with_another_diff_id_is_refused(roots: Roots, registry: Registr
     assert content.list_digests(roots) == []
 
 
-@pytest.mark.parametrize("packed", [b"\x1f\x8bnonsense", b"no archive" * 100, gzip.compress(tar(a="1"))[:-9]])
+@pytest.mark.parametrize(
+    "packed",
+    [b"\x1f\x8bnonsense", b"no archive" * 100, gzip.compress(tar(a="1"))[:-9]],
+    ids=["no gzip", "no tar", "cut off"],
+)
 def test_a_corrupt_layer_is_refused(roots: Roots, registry: Registry, pusher: Pusher, packed: bytes) -> None:
     pusher.image("corrupt", "latest", [tar(a="1")], packed=[packed])
     with pytest.raises(ImageError, match=f"cannot pull {registry.address}/corrupt:latest: "):
