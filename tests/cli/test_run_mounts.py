@@ -165,5 +165,9 @@ def test_image_as_a_mount(crate: Crate) -> None:
     assert (point["Type"], point["Source"], point["Destination"], point["RW"]) == ("image", "second", "/image", True)
     crate.ok("rm", "writer")
     assert crate(*RUN, "--mount", writable, IMAGE, "cat", "/image/file").status == 1
+    crate.ok("run", "-d", "--name", "holder", "--network", "none", "--mount", mount, IMAGE, "sleep", "1000")
+    assert crate.ok("image", "unmount", IMAGE) == crate.inspect("holder")["Image"]
+    assert crate.ok("image", "unmount", IMAGE) == ""
+    crate.ok("exec", "holder", "ls", "/image/bin")
     assert "image not known" in crate.fails(125, *RUN, "--mount", "type=image,src=none,dst=/image", IMAGE, "true")
     assert "source is required" in crate.fails(125, *RUN, "--mount", "type=image,dst=/image", IMAGE, "true")

@@ -131,7 +131,7 @@ def _image(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_
         raise NotFoundError(f"{mount['source']}: image not known", f"crate pull {mount['source']}")
     writable = "ro" not in mount["options"]
     record.setdefault("image_mounts", []).append(
-        {"index": slot["index"], "layers": found["layers"], "writable": writable}
+        {"index": slot["index"], "image": found["id"], "layers": found["layers"], "writable": writable}
     )
 
 

@@ -21,6 +21,10 @@ def open_all(engine: Engine, container: Container, spec: dict[str, Any]) -> dict
     try:
         for entry in container.record["image_mounts"]:
             index = int(entry["index"])
+            try:
+                os.unlink(f"{container.paths.run_directory}/unmounted-{entry['image']}")  # of mounting.py
+            except FileNotFoundError:
+                pass
             found[index] = _open(engine, container, entry)
             apply_attributes(found[index], MountOptions(spec["mounts"][index]["options"]), False)
     except BaseException:

@@ -87,8 +87,25 @@ def mount_image(engine: Engine, image: ImageRecord) -> str:
 
 
 def unmount_image(engine: Engine, image_id: str) -> bool:
-    """Takes the mount away; False when there was none."""
-    return _detach(_image_mounts(engine), image_id)
+    """Takes the mount away; False when there was none.
+
+    A running container that has the image as a mount counts once, as in podman; what the container sees stays.
+    """
+    return _detach(_image_mounts(engine), image_id) or _count_off(engine, image_id)
+
+
+def _count_off(engine: Engine, image_id: str) -> bool:
+    """Notes, until their next start, that the running containers with this image as a mount were counted."""
+    from crate.engine import containers
+
+    counted = False
+    for one in containers.listing(engine):
+        if any(mount["image"] == image_id for mount in one.record.get("image_mounts") or ()):
+            note = f"{one.paths.run_directory}/unmounted-{image_id}"
+            if one.state(engine)["status"] in ("running", "paused") and not os.access(note, os.F_OK):
+                os.close(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                counted = True
+    return counted
 
 
 def mounted_images(engine: Engine) -> list[tuple[ImageRecord, str]]:
