@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from crate.engine.containers import Container
     from crate.engine.context import Engine
 
-RUNS = ("running", "paused", "restarting")
+RUNS = ("running", "paused", "restarting", "stopping")
+_ALIKE = {"stopping": "running", "initialized": "created"}
 
 
 class Pod:
@@ -56,7 +57,7 @@ class Pod:
 
     def status(self, engine: Engine) -> str:
         """Created, Running, Degraded (not all run), Paused, Exited, Stopped (not all have ended), as podman has it."""
-        states = [member.state(engine)["status"] for member in self.members]
+        states = [_ALIKE.get(state, state) for state in (member.state(engine)["status"] for member in self.members)]
         if not states:
             return "Created"
         if "running" in states:
