@@ -174,3 +174,11 @@ def test_a_monitor_killed_while_it_waits(crate: Crate) -> None:
     crate.ok("start", "job")
     waiting(crate, "job")
     crate.ok("rm", "-f", "-t", "0", "job")
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_of_an_ordinary_user(rootless_crate: Crate) -> None:
+    crate = rootless_crate
+    crate.ok("run", "-d", "--name", "job", "--restart", "on-failure:2", *NONE, IMAGE, "sh", "-c", "echo said; exit 5")
+    assert crate.ok("wait", "job") == "5"
+    assert crate.inspect("job")["RestartCount"] == 2 and crate.ok("logs", "job") == "said\nsaid\nsaid"

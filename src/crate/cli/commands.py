@@ -137,6 +137,7 @@ COMMANDS = {
     "pod clone": "pod.clone",
     "pod top": "pod.top",
     "pod stats": "pod.stats",
+    "healthcheck run": "healthcheck.run",
     "system info": "system.info",
     "system df": "system.df",
     "system prune": "system.prune",
@@ -146,6 +147,7 @@ COMMANDS = {
 
 GROUPS = {
     "container": "Manage containers",
+    "healthcheck": "Manage health checks",
     "image": "Manage images",
     "network": "Manage networks",
     "pod": "Manage pods",

@@ -143,6 +143,7 @@ COMMANDS = {
     "pod clone": "pod.clone",
     "pod top": "pod.top",
     "pod stats": "pod.stats",
+    "healthcheck run": "healthcheck.run",
     "system info": "system.info",
     "system df": "system.df",
     "system prune": "system.prune",
@@ -150,7 +151,7 @@ COMMANDS = {
     "__complete": "system.complete",
 }
 
-GROUPS = ("container", "image", "network", "pod", "kube", "play", "runtime", "volume", "system")
+GROUPS = ("container", "healthcheck", "image", "network", "pod", "kube", "play", "runtime", "volume", "system")
 
 OPTIONS = {
     "container.run": (
@@ -171,7 +172,7 @@ OPTIONS = {
         "cgroupns hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
         "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
         "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
-        "health_on_failure detach rmi",
+        "health_on_failure health_max_log_count health_max_log_size health_log_destination detach rmi",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -314,6 +315,9 @@ OPTIONS = {
         "s health_start_period --health-start-period \n"
         "s health_start_interval --health-start-interval \n"
         "s health_on_failure --health-on-failure \n"
+        "i health_max_log_count --health-max-log-count \n"
+        "i health_max_log_size --health-max-log-size \n"
+        "s health_log_destination --health-log-destination \n"
         "b detach --detach -d \n"
         "b rmi --rmi \n",
     ),
@@ -335,7 +339,7 @@ OPTIONS = {
         "cgroupns hostname domainname network network_alias publish publish_all expose add_host no_hosts dns "
         "dns_option dns_search ip ip6 mac_address link link_local_ip log_driver log_opt no_healthcheck "
         "health_cmd health_interval health_retries health_timeout health_start_period health_start_interval "
-        "health_on_failure",
+        "health_on_failure health_max_log_count health_max_log_size health_log_destination",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -477,7 +481,10 @@ OPTIONS = {
         "s health_timeout --health-timeout \n"
         "s health_start_period --health-start-period \n"
         "s health_start_interval --health-start-interval \n"
-        "s health_on_failure --health-on-failure \n",
+        "s health_on_failure --health-on-failure \n"
+        "i health_max_log_count --health-max-log-count \n"
+        "i health_max_log_size --health-max-log-size \n"
+        "s health_log_destination --health-log-destination \n",
     ),
     "container.start": (
         False,
@@ -1380,6 +1387,12 @@ OPTIONS = {
         "b no_reset --no-reset \n"
         "b no_trunc --no-trunc \n"
         "i interval --interval -i \n",
+    ),
+    "healthcheck.run": (
+        False,
+        "container",
+        "",
+        "",
     ),
     "system.df": (
         False,

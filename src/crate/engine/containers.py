@@ -57,6 +57,10 @@ class Container:
         """
         if self._state is None or fresh:
             self._state = self._read_state(engine)
+            if self.record["health"]:
+                from crate.engine.health_log import of_state
+
+                self._state["health"] = of_state(self.paths.run_directory, self._state)
         return self._state
 
     def _read_state(self, engine: Engine) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
     detach_keys = parse_detach_keys(keys if keys is not None else container.record["detach_keys"])
     spec = container.spec()
     try:
-        process = _process(spec, state["pid"], pidfd, options)
+        process = process_of(spec, state["pid"], pidfd, options)
     except ProcessLookupError:
         raise StateError(f"cannot exec in container {container.name}: it has just ended") from None
     interactive = bool(options.get("interactive"))
@@ -109,21 +109,7 @@ def _serve(
             _signal.signal(number, _signal.SIG_IGN)
         drop_inherited(init_pidfd, socket.fileno(), own_membership(engine))
         terminal = bool(process.get("terminal"))
-        output, stdin_fd, theirs = make_pipes(False, bool(hello.get("stdin")))
-        group = cgroup.from_record(state["cgroup"])
-        assert theirs
-        entered = runtime.enter(
-            state["pid"],
-            init_pidfd,
-            process,
-            stdio=theirs,
-            cgroup_tasks=group.join_paths(),
-            cgroup_v2=[path for path in (group.v2_path(), group.v2_path_of(state["pid"])) if path],
-            seccomp=(spec.get("linux") or {}).get("seccomp"),
-            seccomp_cache=f"{engine.roots.graphroot}/cache/seccomp",
-        )
-        for fd in theirs:
-            os.close(fd)
+        entered, output, stdin_fd = enter(engine, state, spec, process, init_pidfd, bool(hello.get("stdin")))
     except CrateError as error:
         refuse(socket, error)
     if terminal:
@@ -149,7 +135,34 @@ def _serve(
     os._exit(0)
 
 
-def _process(spec: dict[str, Any], init_pid: int, init_pidfd: int, options: dict[str, Any]) -> dict[str, Any]:
+def enter(
+    engine: Engine,
+    state: dict[str, Any],
+    spec: dict[str, Any],
+    process: dict[str, Any],
+    init_pidfd: int,
+    interactive: bool,
+) -> tuple[runtime.Entered, dict[int, bytes], int]:
+    """A child of this process in the container, with our ends of its pipes: outputs by stream, stdin or -1."""
+    output, stdin_fd, theirs = make_pipes(False, interactive)
+    group = cgroup.from_record(state["cgroup"])
+    assert theirs
+    entered = runtime.enter(
+        state["pid"],
+        init_pidfd,
+        process,
+        stdio=theirs,
+        cgroup_tasks=group.join_paths(),
+        cgroup_v2=[path for path in (group.v2_path(), group.v2_path_of(state["pid"])) if path],
+        seccomp=(spec.get("linux") or {}).get("seccomp"),
+        seccomp_cache=f"{engine.roots.graphroot}/cache/seccomp",
+    )
+    for fd in theirs:
+        os.close(fd)
+    return entered, output, stdin_fd
+
+
+def process_of(spec: dict[str, Any], init_pid: int, init_pidfd: int, options: dict[str, Any]) -> dict[str, Any]:
     """The OCI `process` of the command: the container's own, changed by the options of exec.
 
     ProcessLookupError when the container has ended.

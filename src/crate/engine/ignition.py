@@ -84,7 +84,7 @@ def start(
     spec, record, roots = resolve(engine, container), container.record, engine.roots
     linux = spec.get("linux") or {}
     lease = sandbox.prepare(roots, engine.settings, record["network"], container.id)
-    undo.append(lambda: sandbox.release(roots, lease))
+    undo += [lambda: sandbox.discard(lease), lambda: sandbox.release(roots, lease)]  # in reverse
     resources = with_default_rules(linux.get("resources") or {})
     group = cgroup.create(linux.get("cgroupsPath") or f"/crate/{container.id}", resources)
     undo.append(group.remove)
@@ -100,7 +100,7 @@ def start(
     if terminal and hello.get("size"):
         rows, columns = hello["size"]
         spec = {**spec, "process": {**spec["process"], "consoleSize": {"height": rows, "width": columns}}}
-    output, stdin_fd, theirs = make_pipes(terminal, bool(record["interactive"]))
+    output, stdin_fd, theirs = make_pipes(terminal, bool(record["interactive"]), hello.pop("streams", None))
     created = runtime.create(
         container.id,
         container.paths.files,
@@ -122,7 +122,6 @@ def start(
     if created.netns_fd >= 0:
         sandbox.connect(lease, created.netns_fd)
         os.close(created.netns_fd)
-        undo.append(lambda: sandbox.discard(lease))
         sandbox.publish(lease)
     listener = wire.listen(container.paths.attach_socket)
     undo.append(lambda: os.unlink(container.paths.attach_socket))
@@ -161,6 +160,7 @@ def start(
         "infra": bool(record["options"].get("infra")),
         "volumes": record["anonymous_volumes"],
         "log": _log(container, spec, record),
+        "health": record["health"] if record["options"].get("health_interval") != "disable" else None,
         "state": state,
         "membership": engine.membership,
         "kill_at": _kill_at(record),

@@ -114,7 +114,7 @@ def _state(record: dict[str, Any], spec: dict[str, Any], state: dict[str, Any]) 
         "RestoredAt": NO_TIME,
     }
     if record["health"]:
-        found["Health"] = state.get("health") or {"Status": "starting", "FailingStreak": 0, "Log": []}
+        found["Health"] = found["Healthcheck"] = state["health"]
     return found
 
 

@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from crate.engine.health_timer import Checks
     from crate.engine.log_lines import LogLines
     from crate.net.proxy import Proxy
 
@@ -53,6 +54,7 @@ class Monitor:
         """Moves bytes until the container's init has ended."""
         handover_at = time.monotonic() + HANDOVER_SECONDS
         proxy = self._open_proxy() if self.lean else None
+        checks = self._open_checks() if self.lean else None
         while not self._ended:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
@@ -61,23 +63,32 @@ class Monitor:
             if proxy:
                 poll.register(proxy.fileno(), select.POLLIN)
             self.streams.interests(poll)
-            events = poll.poll(self._wait(handover_at))
+            if checks:
+                checks.register(poll)
+            events = poll.poll(self._wait(handover_at, checks))
             for fd, event in events:
                 if proxy and fd == proxy.fileno():
                     proxy.step()
                 else:
                     self.handle(fd, event)
+            if checks:
+                checks.step()
             if self.facts.get("kill_at") and time.monotonic() >= self.facts["kill_at"]:
                 self._end_its_time()
             if not self.lean and not self._ended and time.monotonic() >= handover_at:
                 self._hand_over()
                 proxy = self._open_proxy()  # the hand-over failed, and this process goes on
+                checks = self._open_checks()
+        if checks:
+            checks.close()
 
-    def _wait(self, handover_at: float) -> float | None:
+    def _wait(self, handover_at: float, checks: Checks | None) -> float | None:
         """Milliseconds until something has to be done without an event; None: nothing has."""
         moments = [] if self.lean else [handover_at]
         if self.facts.get("kill_at"):
             moments.append(self.facts["kill_at"])
+        if checks and checks.due_at:
+            moments.append(checks.due_at)
         if self._accepts_at > time.monotonic():
             moments.append(self._accepts_at)
         if self.streams.looks:
@@ -100,6 +111,14 @@ class Monitor:
         from crate.net.proxy import open_proxy
 
         return open_proxy(lease)
+
+    def _open_checks(self) -> Checks | None:
+        """What checks the container's health."""
+        if not self.facts.get("health"):
+            return None
+        from crate.engine.health_timer import Checks
+
+        return Checks(self.facts)
 
     def accept(self) -> None:
         """Takes a client in. OSError."""

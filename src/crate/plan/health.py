@@ -47,7 +47,22 @@ def make_health(options: Options, config: Mapping[str, Any]) -> dict[str, Any] |
         if retries < 0:
             raise UsageError("--health-retries cannot be negative")
         health["Retries"] = retries
-    return health if health.get("Test") else None
+    return health if health.get("Test") and health["Test"][0] != "NONE" else None
+
+
+def make_log(options: Options) -> dict[str, Any]:
+    """{"count", "size", "directory"}, what was given of them; 0 means without limit. UsageError."""
+    found: dict[str, Any] = {}
+    for name in ("count", "size"):
+        given = options.get(f"health_max_log_{name}")
+        if given is not None:
+            found[name] = integer(f"health-max-log-{name}", given, signed=False)
+    place = options.get("health_log_destination")
+    if place and place != "local":
+        if not place.startswith("/"):
+            raise UsageError(f"--health-log-destination: {place}", "local, or the absolute path of a directory")
+        found["directory"] = place
+    return found
 
 
 def _command(text: str) -> list[str]:

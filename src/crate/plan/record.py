@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _RESTARTS = ("no", "always", "on-failure", "unless-stopped")
+_ON_FAILURE = ("none", "kill", "restart", "stop")
 
 
 def make_record(
@@ -25,6 +26,7 @@ def make_record(
 ) -> dict[str, Any]:
     """The record, without what container.py adds of the parts of the plan."""
     config = (image or {}).get("config", {}).get("config") or {}
+    health = _health(options, config)
     return {
         "version": VERSION,
         "id": container_id,
@@ -46,7 +48,9 @@ def make_record(
         "stop_signal": _stop_signal(options, config),
         "stop_timeout": _stop_timeout(options, settings),
         "timeout": _timeout(options),
-        "health": _health(options, config),
+        "health": health,
+        "health_on_failure": _on_failure(options, health),
+        "health_log": _health_log(options),
         "privileged": bool(options.get("privileged")),
         "options": {
             key: value
@@ -153,4 +157,26 @@ def _health(options: Options, config: Mapping[str, Any]) -> dict[str, Any] | Non
         from crate.plan.health import make_health
 
         return make_health(options, config)
-    return config.get("Healthcheck") or None
+    health = config.get("Healthcheck")
+    return health if health and health.get("Test") and health["Test"][0] != "NONE" else None
+
+
+def _on_failure(options: Options, health: dict[str, Any] | None) -> str:
+    action = options.get("health_on_failure") or "none"
+    if action not in _ON_FAILURE:
+        raise UsageError(f'invalid value "{action}" for on-failure action', ", ".join(_ON_FAILURE))
+    if action != "none" and not health:
+        raise UsageError(f"cannot set on-failure action to {action} without a health check")
+    if action == "restart" and options.get("rm"):
+        raise UsageError("conflicting options: cannot specify both --health-on-failure=restart and --rm")
+    return str(action)
+
+
+def _health_log(options: Options) -> dict[str, Any]:
+    """Where podman's log of the checks goes, how many there are in it and how long the output of each may be."""
+    names = ("health_max_log_count", "health_max_log_size", "health_log_destination")
+    if not any(options.get(name) is not None for name in names):
+        return {}
+    from crate.plan.health import make_log
+
+    return make_log(options)

@@ -16,7 +16,6 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "cpu_percent": ("0",),
     "gidmap": (),
     "gpus": (),
-    "health_on_failure": ("none",),
     "hostuser": (),
     "io_maxbandwidth": ("0",),
     "io_maxiops": ("0",),

@@ -155,7 +155,7 @@ def status(state: dict[str, Any], now_ns: int) -> str:
     """`Up 3 seconds`, `Exited (0) 2 minutes ago`, `Created`, `Paused`."""
     name = state["status"]
     if name == "running":
-        note = f" ({state['health']})" if state.get("health") else ""
+        note = f" ({state['health']['Status']})" if state.get("health") else ""
         return f"Up {human.span((now_ns - state['started_at']) / 1e9)}{note}"
     if name in ("exited", "restarting"):
         return f"{name.capitalize()} ({state['exit_code']}) {human.ago(state['finished_at'], now_ns)}"

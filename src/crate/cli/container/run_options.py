@@ -273,4 +273,11 @@ def _health() -> list[Row]:
             help='What to do when the container turns unhealthy ("none", "kill", "restart", "stop")',
             metavar="action",
         ),
+        number("--health-max-log-count", help="Number of checks that the log keeps, 0 for all (default 5)"),
+        number("--health-max-log-size", help="Characters of output that it keeps of each, 0 for all (default 500)"),
+        text(
+            "--health-log-destination",
+            help='Where the log is kept: "local", or a directory of the host (default "local")',
+            metavar="place",
+        ),
     ]
