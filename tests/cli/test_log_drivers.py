@@ -18,6 +18,8 @@ from program import Crate, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from terminal import Spawn
+
 IMAGE = "crate.local/busybox"
 NONE = ("--network", "none")
 BOTH = ("sh", "-c", "echo out; echo err >&2; printf 'no end'")
@@ -70,8 +72,8 @@ def test_compressed_parts(crate: Crate) -> None:
     following = crate.popen("logs", "-f", "long")
     path = Path(crate.inspect("long")["LogPath"])
     until(lambda: "2999 of" in path.read_text(), what="it has written all")
-    until(lambda: sorted(p.name for p in path.parent.glob("*.log*")) ==
-          sorted([path.name, *(f"{path.name}.{n}.gz" for n in range(1, 6))]), what="all older parts are compressed")  # fmt: skip
+    expected = sorted([path.name, *(f"{path.name}.{number}.gz" for number in range(1, 6))])
+    until(lambda: sorted(p.name for p in path.parent.glob("*.log*")) == expected, what="older parts are compressed")
     assert crate("attach", "long", input="end\n").status == 0
     shown = crate.ok("logs", "long").splitlines()
     numbers = [int(line.split()[1]) for line in shown]
@@ -102,6 +104,23 @@ def test_drivers_that_cannot_be_read(crate: Crate) -> None:
     crate.ok("run", "--name", "none", "--log-driver", "none", *NONE, IMAGE, "echo", "hi")
     assert "'none' log driver" in crate.fails(125, "logs", "none")
     assert crate.inspect("none")["LogPath"] == ""
+
+
+def test_passthrough(crate: Crate, tmp_path: Path, spawn: Spawn) -> None:
+    driver = ("--log-driver", "passthrough", *NONE)
+    out, error = tmp_path / "out", tmp_path / "err"
+    script = "cat; readlink /proc/self/fd/1; echo err >&2; exit 3"
+    for words, status in ((["run", "--rm"], 3), (["run", "-d", "--name", "one"], 0)):
+        command = crate.command(*words, *driver, IMAGE, "sh", "-c", script)
+        with out.open("w") as stdout, error.open("w") as stderr:
+            done = subprocess.run(command, input=b"typed\n", check=False, stdout=stdout, stderr=stderr,
+                                  env=crate.environment, timeout=30)  # fmt: skip
+        assert done.returncode == status
+        until(lambda: error.read_text() == "err\n")
+        assert "typed\n" in out.read_text() and str(out) in out.read_text()
+    assert "'passthrough' log driver" in crate.fails(125, "logs", "one")
+    status, shown = spawn("run", "--rm", *driver, IMAGE, "true").end()
+    assert status == 125 and "not for a terminal" in shown
 
 
 def test_wrong_options(crate: Crate) -> None:

@@ -39,10 +39,14 @@ def own_membership(engine: Engine) -> int:
     return hold(engine.roots.runroot)
 
 
-def make_pipes(terminal: bool, interactive: bool) -> tuple[dict[int, bytes], int, tuple[int, int, int] | None]:
-    """The monitor's ends (outputs by stream, stdin or -1) and the container's three."""
+def make_pipes(
+    terminal: bool, interactive: bool, streams: list[int] | None = None
+) -> tuple[dict[int, bytes], int, tuple[int, int, int] | None]:
+    """The monitor's ends (outputs by stream, stdin or -1) and the container's three: `streams`, if they are given."""
     if terminal:
         return {}, -1, None
+    if streams:
+        return {}, -1, (streams[0], streams[1], streams[2])
     if interactive:
         stdin_read, stdin_write = os.pipe2(os.O_CLOEXEC)
     else:

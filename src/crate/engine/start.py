@@ -6,7 +6,7 @@ import os
 
 from crate.engine.launch import Starter, fork_starter
 from crate.engine.root_mount import mount_root
-from crate.errors import CrateError, HostError, NotFoundError, StateError
+from crate.errors import CrateError, HostError, NotFoundError, StateError, UsageError
 from crate.oci import json
 from crate.storage.lock import Lock
 
@@ -92,6 +92,8 @@ def begin(
     `starter` is a monitor that waits already. After a failure a --rm container is gone, another one tells why.
     """
     starter = starter or fork_starter(engine)
+    if container.record["log"]["driver"] == "passthrough":
+        _pass_through(engine, container, hello, starter)
     if container.record["options"].get("pod_id"):
         _enter_pod(engine, container, starter)
     try:
@@ -121,6 +123,18 @@ def begin(
 def _make_run_directory(container: Container) -> None:
     """A reboot empties the run root, and the cleaning of /tmp may take what was empty there."""
     os.makedirs(container.paths.run_directory, 0o700, exist_ok=True)
+
+
+def _pass_through(engine: Engine, container: Container, hello: dict[str, Any], starter: Starter) -> None:
+    """The container gets this process's streams, and nobody stands between."""
+    if any(map(os.isatty, (0, 1, 2))):
+        from crate.engine.create import abandon
+
+        error = UsageError(f"cannot start container {container.name}: the log driver passthrough is not for a terminal")
+        starter.dismiss()
+        abandon(engine, container, error)
+        raise error
+    hello |= {"passthrough": True, "stdin": False, "stdin_once": False}
 
 
 def _enter_pod(engine: Engine, container: Container, starter: Starter) -> None:

@@ -76,16 +76,24 @@ def connect(path: str) -> _socket.socket:
 
 
 def send_order(socket: _socket.socket, order: dict[str, Any], fd: int) -> None:
-    """Gives a monitor its order, with a descriptor."""
-    socket.sendmsg(
-        [json.dumps(order).encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack("=i", fd))], _socket.MSG_NOSIGNAL
-    )
+    """Gives a monitor its order, a descriptor, and this process's streams where its hello says passthrough."""
+    streams = (0, 1, 2) if order["hello"].get("passthrough") else ()
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack(f"={1 + len(streams)}i", fd, *streams))]
+    socket.sendmsg([json.dumps(order).encode()], rights, _socket.MSG_NOSIGNAL)
 
 
 def receive_order(socket: _socket.socket) -> tuple[dict[str, Any], int]:
-    """The order and its descriptor; an empty one, and -1, when the caller has gone without giving any."""
-    text, extra, _, _ = socket.recvmsg(CHUNK, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
-    return (json.loads(text), unpack("=i", extra[0][2])[0]) if text and extra else ({}, -1)
+    """The order and its descriptor; an empty one, and -1, when the caller has gone without giving any.
+
+    The `streams` of its hello are the descriptors of the caller's streams, if it passes them through.
+    """
+    text, extra, _, _ = socket.recvmsg(CHUNK, _socket.CMSG_SPACE(16), _socket.MSG_CMSG_CLOEXEC)
+    if not text or not extra:
+        return {}, -1
+    order, (fd, *streams) = json.loads(text), unpack(f"={len(extra[0][2]) // 4}i", extra[0][2])
+    if streams:
+        order["hello"]["streams"] = streams
+    return order, fd
 
 
 def send_started(socket: _socket.socket, pid: int, pidfd: int) -> None:
