@@ -186,6 +186,16 @@ def test_hook_is_told_the_state(bundle: Bundle, run: Run) -> None:
     assert state["status"] in ("creating", "created")
 
 
+def test_hook_that_says_much_and_listens_to_nothing(bundle: Bundle, crate_run: Run) -> None:
+    bundle.spec["annotations"] = {"some.key": "x" * 200_000}
+    bundle.spec["hooks"] = {"createRuntime": [hook(bundle, "it", "head -c 300000 /dev/zero | tr '\\0' x")]}
+    bundle.process["args"] = ["echo", "started"]
+    assert crate_run().out == "started\n"
+    bundle.spec["hooks"] = {"createRuntime": [hook(bundle, "it", "head -c 300000 /dev/zero; echo; echo end; exit 9")]}
+    ran = crate_run()
+    assert ran.status == 125 and "ended with status 9: end" in ran.err
+
+
 def test_start_container_hook_is_inside(bundle: Bundle, run: Run) -> None:
     inside = {"path": "/bin/sh", "args": ["sh", "-c", "echo yes > /hooked"], "env": ["PATH=/bin"]}
     bundle.spec["hooks"] = {"startContainer": [inside]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,22 @@ def test_owner_changes_only_within_volume(crate: Crate, busybox: str) -> None:
     subpath = "type=volume,source=shared,target=/x,volume-subpath=sub,U=true"
     assert crate(*RUN, "--user", "77", "--mount", subpath, busybox, "true").status == 125
     assert victim.stat().st_uid == 0
+
+
+@pytest.mark.requires("strace")
+def test_device_that_becomes_a_link_while_it_is_made(crate: Crate, busybox: str) -> None:
+    victim = crate.place / "victim"
+    victim.touch(0o600)
+    swap = f"until [ -c /v/null ]; do :; done; rm /v/null; ln -s {victim} /v/null; ls -l /v/null"
+    attacker = crate.popen(*RUN, "-v", "shared:/v", busybox, "sh", "-c", swap)
+    words = crate.command(*RUN, "-v", "shared:/dev", busybox, "true")
+    late = ["-e", "inject=chmod,fchmodat:delay_enter=500000"]  # whoever changes the mode afterwards comes too late
+    subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=chmod,fchmodat", *late, *words],
+        env=crate.environment, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "victim" in attacker.communicate(timeout=60)[0]
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(

@@ -61,16 +61,22 @@ def with_default_rules(resources: dict[str, Any]) -> dict[str, Any]:
 def make_devices(root_fd: int, devices: list[dict[str, Any]], bind: bool) -> None:
     """Makes the default devices, those of the spec, and the links; `bind` where mknod cannot be had."""
     listed = {device["path"] for device in devices}
-    for path, major, minor in DEFAULT:
-        if path not in listed:
-            _make(root_fd, path, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0, bind)
-    for device in devices:
-        kind = _KINDS.get(device["type"])
-        if kind is None:
-            raise SetupError(f"cannot make device {device['path']}: unknown type {device['type']!r}")
-        number = os.makedev(device.get("major", 0), device.get("minor", 0))
-        mode = device.get("fileMode", 0o666) & 0o7777 | kind
-        _make(root_fd, device["path"], mode, number, device.get("uid", 0), device.get("gid", 0), bind)
+    # mknod(2) minds the umask. A chmod(2) after it would follow a link that a neighbour with the same volume put there
+    # meanwhile, as far as the host's files.
+    umask = os.umask(0)
+    try:
+        for path, major, minor in DEFAULT:
+            if path not in listed:
+                _make(root_fd, path, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0, bind)
+        for device in devices:
+            kind = _KINDS.get(device["type"])
+            if kind is None:
+                raise SetupError(f"cannot make device {device['path']}: unknown type {device['type']!r}")
+            number = os.makedev(device.get("major", 0), device.get("minor", 0))
+            mode = device.get("fileMode", 0o666) & 0o7777 | kind
+            _make(root_fd, device["path"], mode, number, device.get("uid", 0), device.get("gid", 0), bind)
+    finally:
+        os.umask(umask)
     dev_fd = make_directory(root_fd, "/dev")
     try:
         for target, name in _LINKS:
@@ -97,8 +103,6 @@ def _make(root_fd: int, path: str, mode: int, number: int, uid: int, gid: int, b
     parent_fd = make_directory(root_fd, parent or "/")
     try:
         os.mknod(name, mode, number, dir_fd=parent_fd)
-        # mknod(2) minds the umask; O_PATH descriptors are changed by way of their names
-        os.chmod(name, mode & 0o7777, dir_fd=parent_fd)
         if uid or gid:
             os.chown(name, uid, gid, dir_fd=parent_fd, follow_symlinks=False)
     except FileExistsError:

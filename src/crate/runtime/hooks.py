@@ -27,15 +27,17 @@ def run_hooks(spec: dict[str, Any], kind: str, state: dict[str, Any]) -> None:
 
 def _run(hook: dict[str, Any], kind: str, state: bytes) -> None:
     path = hook["path"]
-    in_read, in_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    # Files, not pipes: neither has a hook to read its state, nor does it wait for a reader of what it says.
+    told_fd, said_fd = (os.memfd_create(f"hook-{name}", os.MFD_CLOEXEC) for name in ("state", "output"))
+    os.write(told_fd, state)
+    os.lseek(told_fd, 0, os.SEEK_SET)
 
     def child() -> NoReturn:
         os.setpgid(0, 0)  # a hook that takes too long is ended with what it has started
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-        os.dup2(in_read, 0)
-        os.dup2(err_write, 1)
-        os.dup2(err_write, 2)
+        os.dup2(told_fd, 0)
+        os.dup2(said_fd, 1)
+        os.dup2(said_fd, 2)
         environment = dict(entry.partition("=")[::2] for entry in hook.get("env") or [])
         try:
             os.execve(path, hook.get("args") or [path], environment)
@@ -44,21 +46,12 @@ def _run(hook: dict[str, Any], kind: str, state: bytes) -> None:
         os._exit(127)
 
     pid = fork_child(child)
-    os.close(in_read)
-    os.close(err_write)
-    try:
-        os.write(in_write, state)
-    except BrokenPipeError:
-        pass
-    os.close(in_write)
+    os.close(told_fd)
     timed_out = _wait(pid, hook.get("timeout"))
     _, status = os.waitpid(pid, 0)
-    os.set_blocking(err_read, False)
-    try:
-        said = os.read(err_read, 8192).decode(errors="replace").strip().splitlines()
-    except OSError:
-        said = []
-    os.close(err_read)
+    size = os.fstat(said_fd).st_size
+    said = os.pread(said_fd, 8192, max(0, size - 8192)).decode(errors="replace").strip().splitlines()
+    os.close(said_fd)
     if timed_out:
         raise SetupError(f"{kind} hook {path} took longer than its {hook['timeout']} s")
     if status:

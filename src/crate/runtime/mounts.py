@@ -290,7 +290,10 @@ def _real_directory(root_fd: int, target: str) -> int:
 def _copy_up(target_fd: int, mount_fd: int) -> None:
     """What the image has in the directory goes into the tmpfs before it covers it (`tmpcopyup`)."""
     for name in os.listdir(f"/proc/self/fd/{target_fd}"):
-        _copy_entry(target_fd, mount_fd, name)
+        try:
+            _copy_entry(target_fd, mount_fd, name)
+        except FileNotFoundError:
+            continue  # in a volume, where a neighbour has just removed it
     status = os.stat(target_fd)
     os.chmod(f"/proc/self/fd/{mount_fd}", status.st_mode & 0o7777)
 
@@ -308,7 +311,11 @@ def _copy_entry(from_fd: int, to_fd: int, name: str) -> None:
         os.close(source)
         os.close(copy)
     elif stat.S_ISREG(status.st_mode):
-        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=from_fd)
+        # Not to wait for the writer of a pipe, should a neighbour have put one there meanwhile.
+        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=from_fd)
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            os.close(source)
+            return
         copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=to_fd)
         while data := os.read(source, 1 << 20):
             os.write(copy, data)
