@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from program import until
+
 if TYPE_CHECKING:
     from program import Crate
 
@@ -134,3 +136,16 @@ def test_options(crate: Crate, busybox: str, tmp_path: Path) -> None:
     assert 'unrecognized image format "x"' in crate.fails(125, "commit", "-f", "x", "box")
     assert "no such container" in crate.fails(125, "commit", "nobody")
     assert not os.listdir(crate.root / "stage")
+
+
+def test_killed_commit_leaves_nothing(crate: Crate, busybox: str) -> None:
+    large = "dd if=/dev/zero of=/large bs=1M count=150 2> /dev/null"
+    crate.ok("run", "--name", "box", "--network", "none", busybox, "sh", "-c", large)
+    process = crate.popen("commit", "box", "half")
+    until(lambda: list((crate.root / "stage").glob("*.layer-*/diff/large")), what="a copy that has begun")
+    process.kill()
+    process.wait()
+    assert crate("image", "exists", "half").status == 1
+    crate.ok("commit", "box", "whole")
+    assert not os.listdir(crate.root / "stage")
+    assert crate.ok(*RUN, "whole", "stat", "-c", "%s", "/large") == str(150 << 20)

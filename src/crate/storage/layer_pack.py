@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from crate.oci import digest as digests
-from crate.storage import content
+from crate.storage import content, staging
 from crate.storage.durable import write_all
 from crate.storage.layers import LayerTree, chain_ids
 from crate.storage.tree_archive import TreeArchive
@@ -41,6 +41,7 @@ class _Made(LayerTree):
     def __init__(self, roots: Roots, parents: Sequence[str]) -> None:
         """`parents`: the diff ids of the layers below, lowest first."""
         chains = chain_ids(parents)
+        staging.sweep(roots)  # what a killed process left
         super().__init__(roots, "", "", chains[-1] if chains else "")
         content.prepare(roots)
         self._parents = list(parents)
