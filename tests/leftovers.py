@@ -27,7 +27,7 @@ class Traces:
 
     def found(self) -> list[str]:
         """One line for each thing that is there and should not be."""
-        lines = [f"process {pid}: {self._describe(pid)}" for pid in self.processes()]
+        lines = [f"process {pid}: {self.describe(pid)}" for pid in self.processes()]
         lines += [f"mount {mount}" for mount in self.mounts()]
         lines += [f"cgroup {path}" for path in self.cgroups()]
         lines += [f"link {name} on {self.bridge}" for name in self.links()]
@@ -37,7 +37,8 @@ class Traces:
         """Our processes, containers' included."""
         return processes_naming([*self.directories, self.mark])
 
-    def _describe(self, pid: int) -> str:
+    def describe(self, pid: int) -> str:
+        """The command line of a process, or its name."""
         words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")[:200] or _read(f"/proc/{pid}/comm")
         return words.decode(errors="replace").strip()
 
@@ -63,7 +64,7 @@ class Traces:
 
     def elements(self) -> Iterator[str]:
         """Elements of the maps in our table: what containers put there; its sets belong to the networks."""
-        for entry in _nft_json("list", "table", "inet", self.table) + _nft_json("list", "table", "ip", self.table):
+        for entry in nft_json("list", "table", "inet", self.table) + nft_json("list", "table", "ip", self.table):
             for element in entry.get("map", {}).get("elem", []):
                 yield f"in {entry['map']['name']}: {element}"
 
@@ -120,7 +121,8 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _nft_json(*words: str) -> list[dict[str, dict[str, list[object]]]]:
+def nft_json(*words: str) -> list[dict[str, dict[str, list[object]]]]:
+    """What `nft -j` lists, or nothing where it fails."""
     done = subprocess.run(["nft", "-j", *words], check=False, capture_output=True, text=True)
     return json.loads(done.stdout).get("nftables", []) if done.returncode == 0 and done.stdout else []
 

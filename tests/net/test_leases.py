@@ -117,6 +117,49 @@ def test_a_sweep_removes_what_killed_owners_left(net: Net) -> None:
     assert elements(net) == living_element
 
 
+def test_who_ends_removes_what_killed_owners_left(net: Net) -> None:
+    address, _ = killed_owner(net)
+    (net.lease_root / net.bridge / "10.0.0.1").touch()  # the writer died in the act
+    net.end(net.container())
+    left = os.listdir(net.lease_root / net.bridge)
+    assert address not in left and "10.0.0.1" not in left
+    assert not elements(net)
+
+
+def test_who_ends_finishes_what_one_killed_after_its_release_began(net: Net) -> None:
+    killed = net.container("127.0.0.1::80")
+    sandbox.release(net.roots, killed.lease)
+    assert elements(net)
+    heir = net.container(ip=killed.lease["address"])
+    assert heir.lease["address"] == killed.lease["address"] and not elements(net)
+    net.containers.remove(killed)
+    other = net.container("127.0.0.1::80")
+    sandbox.release(net.roots, other.lease)
+    net.end(heir)
+    assert not elements(net)
+    assert [name for name in os.listdir(net.lease_root / net.bridge) if not name.startswith(".")] == []
+    net.containers.remove(other)
+
+
+def test_the_former_owner_of_a_restarted_container_withdraws_nothing(net: Net) -> None:
+    """The same container, address and port, before the monitor of its first life has cleaned up."""
+    first = net.container("127.0.0.1::80")
+    before = elements(net)
+    sandbox.release(net.roots, first.lease)
+    port, address = first.lease["ports"][0]["host_port"], first.lease["address"]
+    pid = forked(signal.pause)
+    request = net.request(f"127.0.0.1:{port}:80", ip=address)
+    second = sandbox.prepare(net.roots, net.settings, request, first.lease["container"], owner_pid=pid)
+    sandbox.publish(second)
+    sandbox.discard(first.lease)
+    assert elements(net) == before
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    net.containers.remove(first)
+    for fd in second["port_fds"]:
+        os.close(fd)
+
+
 def test_an_owner_may_be_named(net: Net) -> None:
     pid = forked(signal.pause)
     lease = sandbox.prepare(net.roots, net.settings, net.request(), secrets.token_hex(32), owner_pid=pid)

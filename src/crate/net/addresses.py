@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 
 _LAST = ".last"
+#: the owner of a lease that was given back before what it published was withdrawn: nobody, who is not alive
+_NOBODY = [0, 0]
+#: how many leases of others whoever ends looks at
+_LOOKS = 16
 
 
 def parse_address(text: str) -> bytes:
@@ -156,6 +160,23 @@ def records(path: str) -> Iterator[tuple[str, LeaseRecord]]:
             yield address, record
 
 
+def dead(path: str, own: str) -> list[tuple[str, LeaseRecord | None]]:
+    """Leases of owners that are gone, of a few that one looks at: that of the address `own`, and of others by chance.
+
+    A record is None where the writer died in the act.
+    """
+    names = [name for name in os.listdir(path) if not name.startswith(".")]
+    if len(names) > _LOOKS:
+        first = int.from_bytes(os.urandom(4), "big") % len(names)
+        names = [own, *(names + names)[first : first + _LOOKS]]
+    found = []
+    for address in names:
+        record = _parse(read_text(f"{path}/{address}"))
+        if record is None or not is_alive(record):
+            found.append((address, record))
+    return found
+
+
 class LeaseDirectory:
     """The leases of one bridge, locked against every other process while it is open."""
 
@@ -185,6 +206,22 @@ class LeaseDirectory:
         if record is None or record["container"] != container:
             return False
         os.unlink(f"{self.path}/{address}")
+        return True
+
+    def give_back(self, address: str, container: str) -> None:
+        """Frees the address, if it is still that container's, and lets the file tell what is to be withdrawn."""
+        record = self.read(address)
+        if record is not None and record["container"] == container:
+            self.write(address, {**record, "owner": _NOBODY})
+
+    def bury(self, address: str, record: LeaseRecord | None) -> bool:
+        """Removes the lease of one that is dead, if it is still there."""
+        if self.read(address) != record:
+            return False
+        try:
+            os.unlink(f"{self.path}/{address}")
+        except FileNotFoundError:
+            return False
         return True
 
     def check(self, address: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from crate.net import foreign_firewalls, nft_messages, nft_rules, nftables
-from crate.net.addresses import LeaseDirectory, is_alive, nth, parse_subnet, read_text, records
+from crate.net.addresses import is_alive, nth, parse_subnet, read_text, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,9 +55,6 @@ def sweep(table: str, lease_root: str) -> list[str]:
         for address, record in list(records(directory)):
             if is_alive(record):
                 continue
-            with LeaseDirectory(directory) as leases:
-                found = leases.read(address) == record and leases.remove(address, record["container"])
-            if found:
-                nftables.withdraw(table, directory, address, record)
+            if nftables.bury(table, directory, address, record):
                 swept.append(record["container"])
     return swept

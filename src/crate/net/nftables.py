@@ -11,7 +11,7 @@ import os
 from crate.errors import HostError, KernelError
 from crate.linux.netlink import NETLINK_NETFILTER, Netlink
 from crate.net import nft_messages
-from crate.net.addresses import LeaseDirectory, lock_directory, parse_address
+from crate.net.addresses import LeaseDirectory, is_alive, lock_directory, parse_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,14 +146,15 @@ def publish(lease: Lease) -> None:
 def withdraw(table: str, directory: str, address: str, record: LeaseRecord) -> None:
     """Deletes the elements of a lease that has ended: 10 ms, for after the answer.
 
-    What leads elsewhere by now, or is wanted by the lease that has the address now, stays.
+    What leads elsewhere by now, or is wanted by the lease that has the address now (the same container's, started
+    again, too), stays.
     """
     elements = port_elements(record["ports"], address, record["address6"])
     lock_fd = lock_directory(os.path.dirname(directory))
     try:
         with LeaseDirectory(directory) as leases:
             successor = leases.read(address)
-        if successor is not None and successor["container"] != record["container"]:
+        if successor is not None and is_alive(successor) and _holder(successor) != _holder(record):
             wanted = port_elements(successor["ports"], address, successor["address6"])
             elements = [element for element in elements if element not in wanted]
         with Netlink(NETLINK_NETFILTER) as netfilter:
@@ -168,6 +169,18 @@ def withdraw(table: str, directory: str, address: str, record: LeaseRecord) -> N
         raise refusal(table, error) from error
     finally:
         os.close(lock_fd)
+
+
+def _holder(record: LeaseRecord) -> tuple[str, list[int]]:
+    return record["container"], record["owner"]
+
+
+def bury(table: str, directory: str, address: str, record: LeaseRecord | None) -> bool:
+    """Removes the lease of a dead owner, and first what it published; tells whether it was still there."""
+    if record is not None and record["ports"]:
+        withdraw(table, directory, address, record)
+    with LeaseDirectory(directory) as leases:
+        return leases.bury(address, record)
 
 
 def add(

@@ -253,7 +253,10 @@ def release(roots: Roots, lease: Lease) -> None:
 
     if lease["mode"] == "bridge" and lease["address"]:
         with LeaseDirectory(lease["lease_directory"]) as leases:
-            leases.remove(lease["address"], lease["container"])
+            if lease["ports"]:
+                leases.give_back(lease["address"], lease["container"])
+            else:
+                leases.remove(lease["address"], lease["container"])
     if lease["owner"][0] == os.getpid() and owner_of(os.getpid()) == lease["owner"]:
         _close(lease["port_fds"])
         if lease["helper_pid"]:
@@ -269,8 +272,12 @@ def _close(fds: Sequence[int]) -> None:
 
 
 def discard(lease: Lease) -> None:
-    """Removes what nobody notices any more: the firewall elements of published ports."""
-    if lease["mode"] == "bridge" and lease["ports"]:
-        from crate.net import nftables
+    """Removes what nobody notices any more: firewall elements of published ports, its own and of owners that died."""
+    if lease["mode"] == "bridge" and lease["address"]:
+        from crate.net import addresses, nftables
 
-        nftables.withdraw(lease["table"], lease["lease_directory"], lease["address"], nftables.record_of(lease))
+        table, directory = lease["table"], lease["lease_directory"]
+        if lease["ports"]:
+            nftables.withdraw(table, directory, lease["address"], nftables.record_of(lease))
+        for address, record in addresses.dead(directory, lease["address"]):
+            nftables.bury(table, directory, address, record)

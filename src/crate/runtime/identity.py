@@ -169,9 +169,10 @@ def _must_be_program(path: str, name: str) -> None:
 
 
 def reset_signals() -> None:
-    """What Python ignores (SIGPIPE, SIGXFSZ) and what a caller blocked would be inherited over execve(2)."""
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
-        _signal.signal(number, _signal.SIG_DFL)
+    """What Python, the monitor or a caller ignores, and what is blocked, would be inherited over execve(2)."""
+    for number in range(1, 65):
+        if _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
 
 
