@@ -293,6 +293,15 @@ def test_options_for_every_container(pods: Crate, tmp_path: Path) -> None:
     kept, shm, forward = pods.ok("run", "--pod", "p", "--name", "one", IMAGE, "sh", "-c", script).splitlines()
     assert (kept, shm.split()[1], forward) == ("kept", "1024", "0")
     assert pods.inspect("one")["HostConfig"]["RestartPolicy"]["Name"] == "on-failure"
+    assert len(pods.ok("volume", "ls", "-q").split()) == 1
+    pods.ok("pod", "rm", "p")
+    assert pods.ok("volume", "ls", "-q") == ""
+
+
+def test_files_of_the_image(pods: Crate) -> None:
+    pods.ok("pod", "create", "--name", "p", "--no-hosts", "--dns", "none")
+    assert pods("run", "--rm", "--pod", "p", IMAGE, "grep", "-q", "localhost", "/etc/hosts").status
+    assert pods("run", "--rm", "--pod", "p", IMAGE, "grep", "-q", "nameserver", "/etc/resolv.conf").status
 
 
 def test_sandbox_goes_with_its_pod_only(pods: Crate) -> None:

@@ -67,6 +67,16 @@ def test_sandbox_killed(pod: Crate, who: str) -> None:
     assert state(pod) == "Running"
 
 
+def test_restart_policy_brings_the_sandbox_back(crate: Crate) -> None:
+    crate.ok("pod", "create", "--name", "p", "--restart", "always")
+    for name in ("one", "two"):
+        crate.ok("run", "-d", "--pod", "p", "--name", name, *SLEEP)
+    before = sandbox(crate)["Pid"]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: sandbox(crate)["Pid"] not in (0, before) and state(crate) == "Running", 30, what="all run again")
+    crate.ok("pod", "rm", "-f", "p")
+
+
 def test_monitor_of_a_container_killed(pod: Crate) -> None:
     """The others go on."""
     os.kill(pod.inspect("one")["State"]["ConmonPid"], signal.SIGKILL)

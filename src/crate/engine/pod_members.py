@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crate.engine.containers import Container
     from crate.engine.context import Engine
 
+_HOSTS_MAX = 1 << 20
 #: what follows it in /etc/hosts is written again whenever a container starts
 _MARK = "# containers of the pod"
 
@@ -100,9 +101,9 @@ def write_names(path: str, names: list[str]) -> None:
 
 
 def _rewrite(fd: int, names: list[str]) -> None:
-    text = b""
-    while data := os.pread(fd, 1 << 20, len(text)):
-        text += data
+    text = os.pread(fd, _HOSTS_MAX, 0)
+    if len(text) == _HOSTS_MAX:
+        return  # the containers may write to it, and made it their own
     base = text.decode("utf-8", "surrogateescape").partition(_MARK)[0]
     lines = "".join(f"127.0.0.1\t{name}\n" for name in names)
     new = f"{base}{_MARK}\n{lines}".encode("utf-8", "surrogateescape")

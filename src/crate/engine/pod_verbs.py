@@ -101,8 +101,9 @@ def unpause(engine: Engine, pod: pods.Pod) -> None:
 
 
 def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int | None = None) -> None:
-    """Removes the pod with all its containers. What runs beside the sandbox is an error; with `force` it is killed,
-    after `timeout` seconds of asking.
+    """Removes the pod with all its containers and their anonymous volumes.
+
+    What runs beside the sandbox is an error; with `force` it is killed, after `timeout` seconds of asking.
     """
     from crate.engine.remove import remove as remove_container
     from crate.engine.sweeping import sweep
@@ -117,12 +118,12 @@ def remove(engine: Engine, pod: pods.Pod, *, force: bool = False, timeout: int |
     if force:
         stop(engine, pod, timeout or 0)
     # The one that was made last may share something of an older one.
-    _each(reversed(pod.others), lambda member: remove_container(engine, member, force=force))
+    _each(reversed(pod.others), lambda member: remove_container(engine, member, force=force, volumes=True))
     late = pods.load(engine, pod.record)
     if late.others:
         raise StateError(f"cannot remove pod {pod.name}: containers were added to it meanwhile", "try again")
     if late.sandbox:
-        remove_container(engine, late.sandbox, force=True, with_pod=True)
+        remove_container(engine, late.sandbox, force=True, volumes=True, with_pod=True)
     pods.remove_cgroup(pod)
     store.release(engine.roots, pod.id)
     _tell(engine, "remove", pod)

@@ -176,7 +176,7 @@ def _shared_memory(options: Options, host: Host, settings: Settings, namespaces:
 
 def _files(options: Options, place: Place) -> list[Mount]:
     """The files of /etc that crate writes into the container's directory."""
-    skipped = []
+    skipped = list(options.get("pod_without") or ())
     if options.get("no_hosts"):
         skipped.append("hosts")
     if (options.get("dns") or []) == ["none"]:

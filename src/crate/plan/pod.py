@@ -32,6 +32,7 @@ _ONCE = (
     *("name", "pod_id_file", "replace", "globals", "create_command", "infra_name", "infra_conmon_pidfile"),
     *("start", "destroy"),
 )
+_OF_MEMBER = ("pod_id", "pod_hostname", "pod_without", "cidfile")
 _USERS = ("uidmap", "gidmap", "subuidname", "subgidname")
 _POLICIES = ("continue", "stop")
 
@@ -138,6 +139,12 @@ def member_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Op
         ]  # fmt: skip
         if kind == "uts" and own.get("hostname"):
             made["pod_hostname"] = own["hostname"]
+    without = [
+        *(["hosts"] if own.get("no_hosts") else []),
+        *(["resolv.conf"] if own.get("dns") == ["none"] else []),
+    ]
+    if without and "net" in shared and not options.get("network"):
+        made["pod_without"] = without
     if pod["share_parent"] and not options.get("cgroup_parent"):
         made["cgroup_parent"] = pod["cgroup"]
     if sandbox and (own.get("volume") or own.get("volumes_from")):
@@ -153,7 +160,7 @@ def member_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Op
 
 def unjoined_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Options:
     """What `member_options` made of these: the options as they were given, to join another pod with."""
-    made = {name: value for name, value in options.items() if name not in ("pod_id", "pod_hostname", "cidfile")}
+    made = {name: value for name, value in options.items() if name not in _OF_MEMBER}
     for kind, option in _OPTIONS.items():
         shared = (f"container:{sandbox}", [f"container:{sandbox}"])
         if kind in pod["share"] and (made.get(option) in shared or made.get(option) == pod["sandbox"].get(option)):
