@@ -166,8 +166,11 @@ def _delegation() -> str | None:
 
 
 def _pasta() -> str | None:
-    if not shutil.which("pasta"):
-        return "no program pasta"
+    return "no program pasta" if not shutil.which("pasta") else _tun()
+
+
+def _tun() -> str | None:
+    """The device of rootless networks."""
     tun = Path("/dev/net/tun")
     return None if tun.exists() and tun.stat().st_mode & 0o006 == 0o006 else f"no {tun} that everybody may open"
 
@@ -220,6 +223,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "unprivileged-user": _unprivileged_user,
     "delegation": _delegation,
     "pasta": _pasta,
+    "tun": _tun,
     "debootstrap": _debootstrap,
     "network": _network,
     "vm": _vm,

@@ -54,7 +54,7 @@ def test_host_s_files_are_nobody_s(crate: Crate) -> None:
 
 def test_setuid_program_of_the_image(crate: Crate) -> None:
     make = "cp /bin/busybox /ping; chmod 4755 /ping; exec sleep 1000"
-    crate.ok("run", "-d", "--name", "one", IMAGE, "sh", "-c", make)
+    crate.ok("run", "-d", "--name", "one", "--network", "none", IMAGE, "sh", "-c", make)
     until(lambda: crate("exec", "one", "test", "-u", "/ping").status == 0)
     assert "1 packets received" in crate.ok("exec", "-u", "1000", "one", "/ping", "-c1", "127.0.0.1")
 
@@ -164,6 +164,6 @@ def _is_gone(pid: str) -> bool:
         return True
 
 
-@pytest.mark.requires("slirp4netns")
+@pytest.mark.requires("slirp4netns", "tun")
 def test_slirp4netns(crate: Crate) -> None:
     assert "10.0.2.100" in crate.ok("run", "--rm", "--network", "slirp4netns", IMAGE, "ip", "-o", "addr")
