@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commands, files, idle, parallel, pulling, start
+from bench import commands, files, idle, logs, parallel, pulling, start
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "rm": start.removal,
     "exec": commands.executing,
     "ps": commands.listing,
+    "stopped": commands.among_the_stopped,
+    "stop": commands.stopping,
+    "beside": commands.beside,
     "help": commands.helping,
+    "logs": logs.reading,
+    "logging": logs.writing,
     "pull": pulling.pulling,
     "cp": files.copying,
     "commit": files.committing,
@@ -70,7 +75,7 @@ def _leave_unified_hierarchy() -> None:
 
 
 def _line(title: str, rows: dict[str, Row]) -> str:
-    cells = [f"`{title}`" if title.startswith(("run ", "exec ", "ps ", "pull ")) else title]
+    cells = [f"`{title}`" if title.startswith(("run ", "exec ", "ps ", "pull ", "inspect ", "logs ")) else title]
     for engine in ("crate", "podman", "crun", "runc"):
         cells.append(_cell(rows[engine]) if engine in rows else "")
     crate = rows["crate"].median

@@ -84,3 +84,15 @@ def test_what_is_refused(crate: Crate) -> None:
     assert "invalid interval" in crate.fails(125, "wait", "--interval", "soon", "idle")
     assert "no health check" in crate.fails(125, "wait", "--condition", "healthy", "idle")
     assert "at least one name" in crate.fails(125, "wait")
+
+
+def test_health(crate: Crate) -> None:
+    check = ("--health-cmd", "test -e /ok", "--health-interval", "100ms", "--health-retries", "1")
+    crate.ok("run", "-d", "--name", "web", *NONE, *check, *SLEEP)
+    assert crate.ok("wait", "--condition", "unhealthy", "web") == "-1"
+    assert crate.ok("ps", "--filter", "health=unhealthy", "--format", "{{.Names}}") == "web"
+    waiting = crate.popen("wait", "--condition", "healthy", "web")
+    assert waiting.poll() is None
+    crate.ok("exec", "web", "touch", "/ok")
+    assert _ended(waiting) == (0, "-1\n")
+    assert crate.ok("ps", "--filter", "health=healthy", "--format", "{{.Names}}") == "web"

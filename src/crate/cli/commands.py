@@ -139,6 +139,7 @@ COMMANDS = {
     "pod stats": "pod.stats",
     "healthcheck run": "healthcheck.run",
     "system info": "system.info",
+    "system install-boot": "system.install_boot",
     "system df": "system.df",
     "system prune": "system.prune",
     "system events": "system.events",

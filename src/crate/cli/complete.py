@@ -23,7 +23,8 @@ _KINDS = {
     "pod": "pods", "pods": "pods", "pod_id_file": "files", "exit_policy": "continue stop",
     "share": "cgroup ipc net pid uts none",
     "shell": "bash zsh fish", "words": "commands",
-    "attach": "stdin stdout stderr", "cgroup_manager": "cgroupfs", "cgroupns": "host private",
+    "attach": "stdin stdout stderr", "cgroup_manager": "cgroupfs",
+    "condition": "created running paused stopped exited removed healthy unhealthy next-exit", "cgroupns": "host private",
     "cgroups": "enabled disabled", "format": "json table", "image_volume": "anonymous tmpfs ignore",
     "ipc": "host none private shareable container:",
     "log_driver": "json-file k8s-file journald syslog local passthrough none",
@@ -33,7 +34,9 @@ _KINDS = {
     "storage_driver": "overlay vfs", "systemd": "true false always", "type": "container image network pod volume",
     "userns": "host keep-id nomap auto", "uts": "host private container:",
 }  # fmt: skip
-_RUNNING = ("container.stop", "container.kill", "container.exec", "container.attach")
+_RUNNING = (
+    "container.stop", "container.kill", "container.exec", "container.attach", "container.pause", "container.top",
+)  # fmt: skip
 _STOPPED = ("container.start",)
 _OF_MODULE = {
     ("image.tag", "names"): "images",

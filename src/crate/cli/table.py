@@ -145,6 +145,7 @@ COMMANDS = {
     "pod stats": "pod.stats",
     "healthcheck run": "healthcheck.run",
     "system info": "system.info",
+    "system install-boot": "system.install_boot",
     "system df": "system.df",
     "system prune": "system.prune",
     "system events": "system.events",
@@ -489,7 +490,7 @@ OPTIONS = {
     "container.start": (
         False,
         "containers*",
-        "attach interactive checkpoint checkpoint_dir detach_keys sig_proxy all latest filter",
+        "attach interactive checkpoint checkpoint_dir detach_keys sig_proxy all boot latest filter",
         "b attach --attach -a \n"
         "b interactive --interactive -i \n"
         "s checkpoint --checkpoint \n"
@@ -497,6 +498,7 @@ OPTIONS = {
         "s detach_keys --detach-keys \n"
         "b sig_proxy --sig-proxy \n"
         "b all --all \n"
+        "b boot --boot \n"
         "b latest --latest -l \n"
         "l filter --filter -f \n",
     ),
@@ -1393,6 +1395,15 @@ OPTIONS = {
         "container",
         "",
         "",
+    ),
+    "system.install_boot": (
+        False,
+        "",
+        "uninstall print by directory",
+        "b uninstall --uninstall \n"
+        "b print --print \n"
+        "s by --by \n"
+        "s directory --directory \n",
     ),
     "system.df": (
         False,
