@@ -24,7 +24,7 @@ _KINDS = {
     "share": "cgroup ipc net pid uts none",
     "shell": "bash zsh fish", "words": "commands",
     "attach": "stdin stdout stderr", "cgroup_manager": "cgroupfs",
-    "condition": "created running paused stopped exited removed healthy unhealthy next-exit", "cgroupns": "host private",
+    "condition": "created running paused stopped exited removed healthy unhealthy", "cgroupns": "host private",
     "cgroups": "enabled disabled", "format": "json table", "image_volume": "anonymous tmpfs ignore",
     "ipc": "host none private shareable container:",
     "log_driver": "json-file k8s-file journald syslog local passthrough none",
