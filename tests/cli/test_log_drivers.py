@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -213,6 +214,35 @@ def test_journald(crate: Crate, journal: tuple[socket.socket, list[str]]) -> Non
         assert entry[b"X_Y"] == b"z"
     found = {(e[b"MESSAGE"], e[b"PRIORITY"], e.get(b"CONTAINER_PARTIAL_MESSAGE")) for e in entries}
     assert found == {(b"out", b"6", None), (b"err", b"3", None), (b"no end", b"6", b"true")}
+
+
+WITH_JOURNALD = """
+mount -t tmpfs none /run/systemd && mkdir /run/systemd/journal && mount -t tmpfs none /run/log && mkdir /run/log/journal
+/lib/systemd/systemd-journald 2>/dev/null &
+journald=$!
+until [ -S /run/systemd/journal/socket ]; do sleep 0.05; done
+"$@" run --network none --log-driver journald --name one crate.local/busybox \\
+    sh -c 'echo out; echo err >&2; printf "\\377\\n"; head -c 20000 /dev/zero | tr "\\0" x' >/dev/null 2>&1
+journalctl --sync
+"$@" logs one 2>/dev/null | tr x '\\n' | tr -s '\\n'
+"$@" logs one 2>/dev/null | wc -c
+"$@" logs --tail 1 one 2>/dev/null | wc -c
+"$@" run -d --network none --log-driver journald --name two crate.local/busybox \\
+    sh -c 'echo a; sleep 0.8; echo b' >/dev/null
+"$@" logs -f two
+kill $journald
+"""
+
+
+@pytest.mark.skipif(
+    not os.access("/lib/systemd/systemd-journald", os.X_OK) or not shutil.which("journalctl")
+    or not os.path.isdir("/run/log") or not os.path.isdir("/run/systemd"),
+    reason="no systemd-journald",
+)  # fmt: skip
+def test_a_real_journald(crate: Crate) -> None:
+    command = ["unshare", "-m", "sh", "-c", WITH_JOURNALD, "sh", *crate.command()]
+    shown = subprocess.run(command, check=True, capture_output=True, env=crate.environment, timeout=60).stdout
+    assert shown == b"out\n\xff\n20006\n20000\na\nb\n"
 
 
 @pytest.mark.skipif(os.path.exists("/run/systemd/journal/socket"), reason="journald runs here")
