@@ -149,3 +149,12 @@ def test_killed_commit_leaves_nothing(crate: Crate, busybox: str) -> None:
     crate.ok("commit", "box", "whole")
     assert not os.listdir(crate.root / "stage")
     assert crate.ok(*RUN, "whole", "stat", "-c", "%s", "/large") == str(150 << 20)
+
+
+def test_without_its_image(crate: Crate, busybox: str) -> None:
+    crate.ok("run", "--name", "box", "--network", "none", busybox, "touch", "/made")
+    record = crate.root / "images/records" / f"{crate.inspect('box')['Image']}.json"
+    record.unlink()  # as after a power cut
+    crate.ok("commit", "box", "whole")
+    assert len(image(crate, "whole")["RootFS"]["Layers"]) == 1
+    assert crate.ok(*RUN, "whole", "ls", "/made", "/bin/sh").split() == ["/bin/sh", "/made"]

@@ -112,7 +112,7 @@ def test_errors_in_podmans_words(crate: Crate, container: str, files: Path, tmp_
         (("-", "box:/etc/passwd"), "destination must be a directory when copying from stdin"),
         (("box:", "x"), 'invalid arguments "box:", "x": you must specify paths'),
         ((source, str(tmp_path)), "must specify at least one container source"),
-        ((source, "nobody:/"), "no such container"),
+        ((source, "nobody:/"), 'container "nobody" does not exist'),
     ):
         assert told in crate.fails(125, "cp", *words)
     text = crate.fails(125, "cp", "-", "box:/etc", input="no archive\n" * 100)

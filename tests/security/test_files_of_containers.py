@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requires("root", "overlay", "busybox")
 NONE = ("--network", "none")
-TRIES = 15
+TRIES = 8
 
 
 @pytest.fixture
@@ -123,9 +123,9 @@ def test_mounts_of_a_container_survive_a_copy(crate: Crate, busybox: str) -> Non
 
 
 def test_deep_tree(crate: Crate, busybox: str) -> None:
-    deeper = "i=0; cd /; while test $i -lt 400; do mkdir d && cd d || exit; i=$((i+1)); done; echo end > f"
+    deeper = "i=0; cd /; while test $i -lt 200; do mkdir d && cd d || exit; i=$((i+1)); done; echo end > f"
     crate.ok("run", "--name", "box", *NONE, busybox, "sh", "-c", deeper)
     crate.ok("cp", "box:/d", str(crate.place / "out"))
     assert subprocess.run(["find", crate.place / "out", "-name", "f"], check=True, capture_output=True).stdout
     image = crate.ok("commit", "box")
-    assert crate.ok("run", "--rm", *NONE, image, "find", "/d", "-name", "f").count("/d") == 400
+    assert crate.ok("run", "--rm", *NONE, image, "find", "/d", "-name", "f").count("/d") == 200

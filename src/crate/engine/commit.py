@@ -38,8 +38,9 @@ def commit(engine: Engine, container: Container, name: str, options: dict[str, A
     if record["rootfs"]:
         raise StateError("cannot commit a container that uses an exploded rootfs")
     base = image_record.by_id(engine.roots, record["image"]) if record["image"] else None
-    # Without an overlay a container has a whole tree of its own, which becomes one layer.
+    # Without an overlay a container has a whole tree of its own, and without its image nobody has the layers below.
     squash = bool(options.get("squash")) or os.access(f"{container.paths.directory}/rootfs", os.F_OK)
+    squash = squash or (base is None and bool(record["layers"]))
     options = {**options, "squash": squash}
     config = _image_config(container, base, options)
     parents = [] if squash or base is None else base["config"]["rootfs"]["diff_ids"]

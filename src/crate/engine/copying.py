@@ -105,7 +105,7 @@ def copy(engine: Engine, source: str, target: str, options: dict[str, Any]) -> N
         raise UsageError(f'invalid arguments "{source}", "{target}": you must specify paths')
     if not from_name and not to_name:
         raise UsageError("must specify at least one container source", "crate cp CONTAINER:PATH PATH, or the other way")
-    ends = [containers.find(engine, name) if name else None for name in (from_name, to_name)]
+    ends = [_find(engine, name) if name else None for name in (from_name, to_name)]
     views: dict[str, View] = {}
     roots: dict[str, int] = {}
     try:
@@ -134,6 +134,13 @@ def _parse(text: str) -> tuple[str, str]:
     if not colon or text[0] in "./" or "/" in name:
         return "", text
     return name, path
+
+
+def _find(engine: Engine, name: str) -> Container:
+    try:
+        return containers.find(engine, name)
+    except NotFoundError:
+        raise NotFoundError(f'container "{name}" does not exist') from None
 
 
 def _side(path: str, container: Container | None, roots: dict[str, int]) -> Side:
