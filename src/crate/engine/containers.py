@@ -80,6 +80,11 @@ class Container:
                 heal(engine, self, live)
                 continue
             ended = _read(f"{self.paths.files}/{EXIT}")
+            if ended and "lost" in ended:
+                from crate.engine.lost import restore
+
+                restore(self.paths, ended)
+                continue
             if ended:
                 return ended
             return {"status": "created", "pid": 0, "exit_code": 0, "started_at": 0, "finished_at": 0}
@@ -162,8 +167,8 @@ def write_exit(container: Container, ended: dict[str, Any], durable: bool) -> No
         pass
 
 
-def kill_recorded(state: dict[str, Any]) -> None:
-    """SIGKILL to the recorded init, if it is still that process; waits until it is gone."""
+def kill_recorded(state: dict[str, Any], number: int = _signal.SIGKILL) -> None:
+    """A signal to the recorded init, if it is still that process; waits until it is gone."""
     import select
 
     try:
@@ -172,7 +177,7 @@ def kill_recorded(state: dict[str, Any]) -> None:
         return
     try:
         if process.start_time(state["pid"]) == state["start_time"]:
-            process.pidfd_send_signal(pidfd, _signal.SIGKILL)
+            process.pidfd_send_signal(pidfd, number)
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             poll.poll(10_000)

@@ -26,7 +26,7 @@ _RESUME = "import sys; sys.path.insert(0, sys.argv[1]); from crate.engine import
 
 
 def execute(monitor: Monitor, entry: str = "resume") -> None:
-    """Re-executes the monitor at `entry` (resume; bury when its container has ended; restart); returns when it cannot."""
+    """Re-executes the monitor at `entry`: resume, bury or restart; returns when it cannot."""
     descriptors = [monitor.pidfd, monitor.listener.fileno(), monitor.streams.stdin_fd, *monitor.streams.output]
     descriptors += [client.socket.fileno() for client in monitor.streams.clients]
     descriptors += [monitor.facts["membership"], *((monitor.facts["state"]["lease"] or {}).get("port_fds") or [])]

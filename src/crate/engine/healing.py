@@ -47,7 +47,7 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
             except (OSError, CrateError):
                 pass
         known = _read(f"{container.paths.files}/{EXIT}")
-        if known and known["started_at"] == dead["started_at"]:
+        if known and known.get("started_at") == dead["started_at"]:
             ended = known  # the monitor was killed between its record and the removal of its state
         else:
             ended = _end_of(dead, same_boot, oom_killed)

@@ -167,13 +167,14 @@ class Monitor:
 
     def _hand_over(self) -> None:
         """Re-executes this process lean; when that cannot be, it goes on as it is."""
-        from crate.engine import handover
+        from crate.engine import handover, lost
         from crate.engine.aftermath import roots_of
         from crate.storage import containers
 
         self.lean = True
         _leave_callers_cgroup()
         if not self.facts["rm"]:
+            lost.foresee(self.facts)
             # The caller was answered without waiting for the disk; a container that is to be kept gets there now.
             containers.sync(containers.paths(roots_of(self.facts), self.facts["id"]))
         handover.execute(self)

@@ -77,6 +77,7 @@ def await_end(container: Container, timeout_seconds: float | None = None) -> dic
     try:
         socket = wire.connect(container.paths.attach_socket)
     except OSError:
+        _await_monitor(container, timeout_seconds)
         return None
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     poll = select.poll()
@@ -96,3 +97,24 @@ def await_end(container: Container, timeout_seconds: float | None = None) -> dic
         return None
     finally:
         socket.close()
+
+
+def _await_monitor(container: Container, timeout_seconds: float | None) -> None:
+    """The end of the monitor, of one whose socket is gone while it runs: by whoever cleaned /run (lost.py)."""
+    import os
+
+    from crate.linux import process
+    from crate.storage.durable import read_file
+
+    try:
+        state = json.loads(read_file(container.paths.state))
+        pidfd = process.pidfd_open(state["monitor_pid"])
+    except (OSError, ValueError):
+        return
+    try:
+        if process.start_time(state["monitor_pid"]) == state["monitor_start"]:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.poll(None if timeout_seconds is None else timeout_seconds * 1000)
+    finally:
+        os.close(pidfd)
