@@ -232,6 +232,8 @@ def test_pause(pods: Crate) -> None:
     assert status(pods, "p") == "Paused"
     pods.ok("pod", "unpause", "p")
     assert status(pods, "p") == "Running"
+    pods.ok("pod", "pause", "p")
+    pods.ok("pod", "rm", "--force", "p")
 
 
 def test_exit_policy(pods: Crate) -> None:
@@ -248,7 +250,7 @@ def test_prune_takes_what_has_ended(pods: Crate) -> None:
     pods.ok("pod", "create", "--name", "fresh")
     ended = pods.ok("pod", "create", "--name", "ended")
     pods.ok("pod", "start", "ended")
-    assert pods("pod", "prune", input="n\n").status == 0
+    assert pods("pod", "prune", input="n\n").status == 0 and pods("pod", "prune").status == 125
     assert pods.ok("pod", "prune", "--force") == ""
     pods.ok("pod", "stop", "ended")
     assert pods.ok("pod", "prune", "--force") == ended

@@ -55,6 +55,12 @@ def sandbox(crate: Crate) -> dict[str, int]:
     return found
 
 
+def test_monitor_of_a_paused_sandbox_killed(pod: Crate) -> None:
+    pod.ok("pod", "pause", "p")
+    os.kill(sandbox(pod)["ConmonPid"], signal.SIGKILL)
+    until(lambda: state(pod) == "Exited", what="every container has ended")
+
+
 @pytest.mark.parametrize("who", ["Pid", "ConmonPid"])
 def test_sandbox_killed(pod: Crate, who: str) -> None:
     """With the sandbox, or its monitor, the containers end: their address and ports are others' now."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import _signal
 import os
 
+from crate import cgroup
 from crate.engine.containers import kill_recorded
+from crate.errors import CrateError
 from crate.oci import json
 from crate.storage import containers, pods
 from crate.storage.durable import read_file
@@ -28,7 +30,15 @@ def end_with_sandbox(roots: Roots, sandbox_id: str) -> None:
         if any(slot["container"] == sandbox_id for slot in (record.get("joins") or {}).values()):
             state = _state(roots, record["id"])
             if state:
+                _thaw(state)
                 kill_recorded(state)
+
+
+def _thaw(state: dict[str, Any]) -> None:
+    try:
+        cgroup.from_record(state["cgroup"]).thaw()  # v1 lets a frozen process die only when it is thawed
+    except (OSError, CrateError):
+        pass
 
 
 def end_with_last(roots: Roots, pod_id: str) -> None:
@@ -48,23 +58,7 @@ def end_with_last(roots: Roots, pod_id: str) -> None:
             elif state or not os.access(f"{containers.paths(roots, record['id']).files}/exit.json", os.F_OK):
                 return
     if sandbox:
-        _ask(sandbox)
-
-
-def _ask(state: dict[str, Any]) -> None:
-    from crate.linux import process
-
-    try:
-        pidfd = process.pidfd_open(state["pid"])
-    except OSError:
-        return
-    try:
-        if process.start_time(state["pid"]) == state["start_time"]:
-            process.pidfd_send_signal(pidfd, _signal.SIGTERM)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(pidfd)
+        kill_recorded(sandbox, _signal.SIGTERM)
 
 
 def _records(roots: Roots) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """Prints a heading and one line a process."""
     import crate.engine
-    from crate.cli import formats, output, targets
+    from crate.cli import targets
     from crate.engine import top
 
     engine = crate.engine.open(options["globals"])
@@ -20,9 +20,15 @@ def main(options: dict[str, Any]) -> int:
     if options["latest"]:
         words = [*([options["container"]] if options["container"] else []), *words]
         options["container"] = None
-    rows = top.top(engine, targets.one(engine, options), words)
-    output.write(formats.table([[output.one_line(cell) for cell in row] for row in rows]))
+    show(top.top(engine, targets.one(engine, options), words))
     return 0
+
+
+def show(rows: list[list[str]]) -> None:
+    """Prints a table whose cells are the container's words."""
+    from crate.cli import formats, output
+
+    output.write(formats.table([[output.one_line(cell) for cell in row] for row in rows]))
 
 
 def declare(app: Typer) -> None:

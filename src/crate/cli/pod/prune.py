@@ -9,26 +9,15 @@ if TYPE_CHECKING:
     from typer import Typer
 
 
-def _confirmed() -> bool:
-    from crate.cli import output
-
-    output.write("WARNING! This will remove all stopped/exited pods..\nAre you sure you want to continue? [y/N] ")
-    try:
-        return input().strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
-
-
 def main(options: dict[str, Any]) -> int:
     """0; prints the ids of the pods that were removed."""
     import crate.engine
-    from crate.cli import output
+    from crate.cli import output, pruning
     from crate.engine import pod_verbs
 
-    engine = crate.engine.open(options["globals"])
-    if not options["force"] and not _confirmed():
+    if not pruning.confirm(options, "This will remove all stopped/exited pods.."):
         return 0
-    for identifier in pod_verbs.prune(engine):
+    for identifier in pod_verbs.prune(crate.engine.open(options["globals"])):
         output.line(identifier)
     return 0
 

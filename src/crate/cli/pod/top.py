@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """Prints a heading and one line a process; the sandbox is left out."""
     import crate.engine
-    from crate.cli import formats, output
+    from crate.cli.container.top import show
     from crate.cli.pod import targets
     from crate.engine import top
     from crate.errors import StateError
@@ -26,8 +26,7 @@ def main(options: dict[str, Any]) -> int:
     if not running:
         raise StateError(f"pod {pod.name} has no running containers", f"crate pod start {pod.name}")
     tables = [top.top(engine, member, words) for member in running]
-    rows = [tables[0][0], *(row for table in tables for row in table[1:])]
-    output.write(formats.table([[output.one_line(cell) for cell in row] for row in rows]))
+    show([tables[0][0], *(row for table in tables for row in table[1:])])
     return 0
 
 
