@@ -123,7 +123,8 @@ def test_the_log_of_checks(crate: Crate, tmp_path: Path) -> None:
 def test_a_start_takes_its_time(crate: Crate) -> None:
     times = ("--health-start-period", "1h", "--health-start-interval", "50ms", "--health-interval", "1h")
     run(crate, "web", "test -e /ready", *times, "--health-retries", "1")
-    found = until(lambda: len((found := health(crate, "web"))["Log"]) > 2 and found)
+    until(lambda: len(health(crate, "web")["Log"]) > 2)
+    found = health(crate, "web")
     assert (found["Status"], found["FailingStreak"]) == ("starting", 0)
     crate.ok("exec", "web", "touch", "/ready")
     becomes(crate, "web", "healthy")

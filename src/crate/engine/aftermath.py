@@ -117,9 +117,10 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
 
 def tell(facts: dict[str, Any], action: str, **more: Any) -> None:
     """Records an event of the container."""
-    if facts["pod"]:
+    if facts.get("pod"):
         more["pod_id"] = facts["pod"]
-    name, image, labels = facts["name"], facts["image"], facts["labels"]
+    # A monitor of an older crate did not know the last two.
+    name, image, labels = facts["name"], facts.get("image", ""), facts.get("labels")
     journal.record(roots_of(facts), "container", action, facts["id"], name, image=image, attributes=labels, **more)
 
 

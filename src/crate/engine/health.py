@@ -21,6 +21,7 @@ from crate.engine.log_lines import timestamp
 from crate.engine.offspring import exit_code
 from crate.errors import CrateError, StateError
 from crate.linux.process import PR_SET_PDEATHSIG, pidfd_send_signal, prctl, set_name
+from crate.oci import json
 from crate.settings import Settings
 from crate.storage import journal
 from crate.storage.durable import write_file
@@ -79,7 +80,8 @@ def _check(engine: Engine, container: Container, asked: bool) -> int:
     code, output = _run(engine, container, state, (health.get("Timeout") or 0) / 1e9 or _TIMEOUT_SECONDS)
     if container.state(engine, fresh=True)["status"] != "running":
         return _NOTHING  # paused, or it has ended: that says nothing of its health
-    size = record["health_log"].get("size", _OUTPUT_CHARACTERS)
+    log = record.get("health_log") or {}
+    size = log.get("size", _OUTPUT_CHARACTERS)
     entry = {
         "Start": timestamp(began),
         "End": timestamp(time.time_ns()),
@@ -90,23 +92,21 @@ def _check(engine: Engine, container: Container, asked: bool) -> int:
     with Lock(container.paths.run_directory):
         found = health_log.of_state(container.paths.run_directory, state)
         before = found["Status"]
-        health_log.add(found, health, record["health_log"].get("count"), entry, young)
+        health_log.add(found, health, log.get("count"), entry, young)
         health_log.write(container.paths.run_directory, state["started_at"], found)
-    _copy(container, found)
+    if log.get("directory"):
+        _copy(container, log["directory"], found)
     if asked or found["Status"] != before:
         journal.of_container(engine.roots, "health_status", record, health_status=found["Status"])
-    if found["Status"] == health_log.UNHEALTHY and record["health_on_failure"] != "none":
-        _act(engine, container, record["health_on_failure"])
+    action = record.get("health_on_failure", "none")
+    if found["Status"] == health_log.UNHEALTHY and action != "none":
+        _act(engine, container, action)
     return 1 if code else 0
 
 
-def _copy(container: Container, found: dict[str, Any]) -> None:
+def _copy(container: Container, directory: str, found: dict[str, Any]) -> None:
     """--health-log-destination: podman's file, for whoever watches a directory of the host."""
-    directory = container.record["health_log"].get("directory")
-    if directory:
-        from crate.oci import json
-
-        write_file(None, f"{directory}/{container.id}-healthcheck.log", json.dumps(found) + "\n", durable=False)
+    write_file(None, f"{directory}/{container.id}-healthcheck.log", json.dumps(found) + "\n", durable=False)
 
 
 def _run(engine: Engine, container: Container, state: dict[str, Any], seconds: float) -> tuple[int, str]:
