@@ -20,11 +20,11 @@ IMAGE = "crate.local/busybox"
 NONE = ("--network", "none")
 COUNT = ("sh", "-c", "trap 'exit 4' TERM; echo ready; while true; do echo x >> /count; sleep 0.01; done")
 
-pytestmark = [pytest.mark.requires("root", "overlay", "busybox"), pytest.mark.usefixtures("busybox")]
+pytestmark = pytest.mark.requires("busybox")
 
 
 @pytest.fixture
-def counter(crate: Crate) -> Path:
+def counter(crate: Crate, busybox: str) -> Path:
     """The file that the container "ct" makes longer all the time."""
     container = crate.ok("run", "-d", "--name", "ct", *NONE, IMAGE, *COUNT)
     crate.await_line("ct", "ready")
@@ -45,6 +45,7 @@ def _state(crate: Crate, name: str = "ct") -> str:
     return str(crate.inspect(name)["State"]["Status"])
 
 
+@pytest.mark.requires("root", "overlay")
 def test_a_paused_container_stands_still(crate: Crate, counter: Path) -> None:
     assert crate.ok("pause", "ct") == "ct"
     assert not _grows(counter)
@@ -64,6 +65,7 @@ def test_a_paused_container_stands_still(crate: Crate, counter: Path) -> None:
     assert "not paused" in crate.fails(125, "unpause", "ct")
 
 
+@pytest.mark.requires("root", "overlay")
 def test_signals_of_a_paused_container(crate: Crate, counter: Path) -> None:
     """As docker: what is to end it thaws it, other signals wait."""
     crate.ok("pause", "ct")
@@ -76,6 +78,7 @@ def test_signals_of_a_paused_container(crate: Crate, counter: Path) -> None:
     assert crate.ok("kill", "ct") == "ct" and crate.ok("wait", "ct") == "137"
 
 
+@pytest.mark.requires("root", "overlay")
 def test_stop_and_rm_of_a_paused_container(crate: Crate, counter: Path) -> None:
     crate.ok("pause", "ct")
     assert crate.ok("stop", "ct") == "ct"
@@ -89,7 +92,8 @@ def test_stop_and_rm_of_a_paused_container(crate: Crate, counter: Path) -> None:
     assert crate.ok("rm", "-f", "ct") == "ct" and crate.ok("ps", "-aq") == ""
 
 
-def test_which_are_meant(crate: Crate, tmp_path: Path) -> None:
+@pytest.mark.requires("root", "overlay")
+def test_which_are_meant(crate: Crate, busybox: str, tmp_path: Path) -> None:
     names = ("one", "two", "three")
     for name in names:
         cidfile = str(tmp_path / name)
@@ -112,6 +116,7 @@ def test_which_are_meant(crate: Crate, tmp_path: Path) -> None:
     assert (result.status, result.out) == (125, "one\n") and "no such container" in result.err
 
 
+@pytest.mark.requires("root", "overlay")
 def test_the_monitor_of_a_paused_container_is_killed(crate: Crate, counter: Path) -> None:
     crate.ok("pause", "ct")
     os.kill(crate.inspect("ct")["State"]["ConmonPid"], signal.SIGKILL)
@@ -120,8 +125,8 @@ def test_the_monitor_of_a_paused_container_is_killed(crate: Crate, counter: Path
     assert crate.ok("rm", "ct") == "ct"
 
 
-@pytest.mark.requires("strace")
-@pytest.mark.parametrize(("call", "number"), [("rename", 1), ("rename", 2), ("flock", 1), ("unlink", 1)])
+@pytest.mark.requires("root", "overlay", "strace")
+@pytest.mark.parametrize(("call", "number"), [("rename", 1), ("flock", 1), ("unlink", 1)])
 def test_pause_is_killed(crate: Crate, counter: Path, call: str, number: int) -> None:
     """Whatever it had done, the state is the truth and can be changed."""
     for verb in ("pause", "unpause"):
@@ -138,8 +143,8 @@ def test_pause_is_killed(crate: Crate, counter: Path, call: str, number: int) ->
     until(lambda: _grows(counter))
 
 
-@pytest.mark.requires("cgroup-v1")
-def test_where_only_v1_is_mounted(crate: Crate) -> None:
+@pytest.mark.requires("root", "overlay", "cgroup-v1")
+def test_where_only_v1_is_mounted(crate: Crate, busybox: str) -> None:
     """The v1 freezer: a frozen process is not even killed before it is thawed."""
     if not Path("/sys/fs/cgroup/unified").is_mount():
         pytest.skip("there is no v2 mount to leave")
@@ -162,3 +167,16 @@ def test_where_only_v1_is_mounted(crate: Crate) -> None:
         if last[0] != "rm":
             until(lambda: _state(crate) == "exited")
             crate.ok("rm", "ct")
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_of_an_ordinary_user(rootless_crate: Crate) -> None:
+    """Where a v2 group was delegated; else it is refused, and nothing is frozen."""
+    rootless_crate.ok("run", "-d", "--name", "ct", *NONE, IMAGE, *COUNT)
+    if any(Path("/sys/fs/cgroup").rglob(rootless_crate.inspect("ct")["Id"])):
+        rootless_crate.ok("pause", "ct")
+        assert _state(rootless_crate, "ct") == "paused"
+        rootless_crate.ok("unpause", "ct")
+    else:
+        assert "freezer" in rootless_crate.fails(125, "pause", "ct")
+    assert _state(rootless_crate, "ct") == "running"

@@ -78,33 +78,23 @@ def test_names_are_the_containers(crate: Crate, busybox: str) -> None:
 
 
 @pytest.mark.requires("root", "overlay")
-@pytest.mark.parametrize(
-    "options",
-    [
-        "-ef",
-        "aux",
-        "-A -o pid,ppid,user,uid,args",
-        "-eo pid,stat,ni,nlwp,comm,tty",
-        "-e -o pid=NUMBER,vsz,sid,pgid,group",
-    ],
-)
-def test_options_of_ps(crate: Crate, web: dict[str, str], options: str) -> None:
+def test_options_of_ps(crate: Crate, web: dict[str, str]) -> None:
     """What the host's ps says of the same processes; times and shares may have changed in between."""
     ps = shutil.which("ps")
     if not ps:
         pytest.skip("no program ps")
-    env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-    done = subprocess.run([ps, "-ww", *options.split()], env=env, capture_output=True, text=True, check=True)
-    width = len(done.stdout.splitlines()[0].split()) - 1
-    heading, *lines = (line.split(None, width) for line in done.stdout.splitlines())
-    number = next(place for place, title in enumerate(heading) if title in ("PID", "NUMBER"))
-    theirs = [line for line in lines if line[number] in web.values()]
-    ours = _table(crate.ok("top", "web", *options.split()))
-    assert ours[0] == heading
-    changing = {place for place, title in enumerate(heading) if title in ("C", "%CPU", "%MEM", "RSS", "TIME")}
-    for mine, other in zip(ours[1:], theirs, strict=True):
-        assert [w for p, w in enumerate(mine) if p not in changing] == [
-            w for p, w in enumerate(other) if p not in changing
+    for options in (
+        "-ef", "aux", "-A -o pid,ppid,user,uid,args", "-eo pid,stat,ni,nlwp,comm,tty", "-e -o pid=NUMBER,vsz,sid,pgid",
+    ):  # fmt: skip
+        words, env = [ps, "-ww", *options.split()], {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        lines = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+        heading, *theirs = (line.split(None, len(lines[0].split()) - 1) for line in lines)
+        number = next(place for place, title in enumerate(heading) if title in ("PID", "NUMBER"))
+        lasting = [p for p, title in enumerate(heading) if title not in ("C", "%CPU", "%MEM", "RSS", "TIME")]
+        ours = _table(crate.ok("top", "web", *options.split()))
+        assert ours[0] == heading
+        assert [[row[p] for p in lasting] for row in ours[1:]] == [
+            [row[p] for p in lasting] for row in theirs if row[number] in web.values()
         ]
 
 

@@ -20,7 +20,7 @@ MIB = 1 << 20
 TOP = Path("/sys/fs/cgroup")
 PURE_V2 = (TOP / "cgroup.controllers").exists()
 
-pytestmark = [pytest.mark.requires("root", "overlay", "busybox"), pytest.mark.usefixtures("busybox")]
+pytestmark = pytest.mark.requires("busybox")
 
 
 def _file(crate: Crate, name: str, v1: str, v2: str) -> str:
@@ -45,12 +45,13 @@ def _cpu(crate: Crate, name: str) -> str:
 
 
 @pytest.fixture
-def web(crate: Crate) -> str:
+def web(crate: Crate, busybox: str) -> str:
     """A running container without limits but the default one of processes."""
     crate.ok("run", "-d", "--name", "web", *NONE, IMAGE, "sleep", "1000")
     return "web"
 
 
+@pytest.mark.requires("root", "overlay")
 def test_memory(crate: Crate, web: str) -> None:
     assert crate.ok("update", "-m", "64m", web) == web
     assert _memory(crate, web) == (str(64 * MIB), str(64 * MIB if PURE_V2 else 128 * MIB))
@@ -67,6 +68,7 @@ def test_memory(crate: Crate, web: str) -> None:
     assert _file(crate, web, "memory/memory.soft_limit_in_bytes", "memory.low") in ("0", "9223372036854771712")
 
 
+@pytest.mark.requires("root", "overlay")
 def test_processors(crate: Crate, web: str) -> None:
     crate.ok("update", "--cpus", "1.5" if (os.cpu_count() or 1) > 1 else "0.5", "--cpuset-cpus", "0", "-c", "512", web)
     assert _cpu(crate, web) in ("150000 100000", "50000 100000")
@@ -83,6 +85,7 @@ def test_processors(crate: Crate, web: str) -> None:
     assert _file(crate, web, "cpuset/cpuset.cpus", "cpuset.cpus.effective") == everywhere
 
 
+@pytest.mark.requires("root", "overlay")
 def test_processes_and_restart_policy(crate: Crate, web: str) -> None:
     crate.ok("update", "--pids-limit", "50", "--restart", "on-failure:3", web)
     assert _file(crate, web, "pids/pids.max", "pids.max") == "50"
@@ -101,6 +104,7 @@ def _disk() -> str:
     pytest.skip("no disk")
 
 
+@pytest.mark.requires("root", "overlay")
 def test_rates_of_a_disk(crate: Crate, web: str) -> None:
     """On v1 the group for it is made while the container runs: its processes, and later ones, are in it."""
     disk = _disk()
@@ -126,7 +130,8 @@ def test_rates_of_a_disk(crate: Crate, web: str) -> None:
     assert "70000" in _file(crate, web, "blkio/blkio.throttle.write_iops_device", "io.max")
 
 
-def test_a_stopped_container(crate: Crate) -> None:
+@pytest.mark.requires("root", "overlay")
+def test_a_stopped_container(crate: Crate, busybox: str) -> None:
     crate.ok("create", "--name", "idle", *NONE, "--cpus", "0.5", IMAGE, "sleep", "1000")
     second = crate.ok("create", "--name", "other", *NONE, IMAGE, "sleep", "1000")
     assert crate.ok("update", "-m", "64m", "--cpu-quota", "30000", "idle", second) == f"idle\n{second}"
@@ -137,13 +142,15 @@ def test_a_stopped_container(crate: Crate) -> None:
     assert _memory(crate, "idle")[0] == str(64 * MIB)
 
 
-def test_a_container_that_removes_itself(crate: Crate) -> None:
+@pytest.mark.requires("root", "overlay")
+def test_a_container_that_removes_itself(crate: Crate, busybox: str) -> None:
     crate.ok("run", "-d", "--rm", "--name", "brief", *NONE, IMAGE, "sleep", "1000")
     crate.ok("update", "-m", "64m", "brief")
     assert _memory(crate, "brief")[0] == str(64 * MIB)
     assert "--rm" in crate.fails(125, "update", "--restart", "always", "brief")
 
 
+@pytest.mark.requires("root", "overlay")
 def test_nonsense_is_refused_and_changes_nothing(crate: Crate, web: str) -> None:
     crate.ok("update", "-m", "64m", "--cpus", "0.5", web)
     before = crate.inspect(web)["HostConfig"]
@@ -160,7 +167,8 @@ def test_nonsense_is_refused_and_changes_nothing(crate: Crate, web: str) -> None
     assert "no such container" in crate.fails(125, "update", "-m", "1g", "nobody")
 
 
-def test_a_limit_below_what_is_in_use(crate: Crate) -> None:
+@pytest.mark.requires("root", "overlay")
+def test_a_limit_below_what_is_in_use(crate: Crate, busybox: str) -> None:
     hold = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); echo full; while :; do sleep 0.05; done"
     crate.ok("run", "-d", "--name", "full", *NONE, "-m", "512m", "--memory-swap", "512m", IMAGE, "sh", "-c", hold)
     crate.await_line("full", "full")
@@ -168,3 +176,18 @@ def test_a_limit_below_what_is_in_use(crate: Crate) -> None:
     shares = _file(crate, "full", "cpu/cpu.shares", "cpu.weight")
     assert shares == ("100" if PURE_V2 else "1024"), "what was set before the refusal is undone"
     assert crate.inspect("full")["State"]["Running"] and _memory(crate, "full")[0] == str(512 * MIB)
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_of_an_ordinary_user(rootless_crate: Crate) -> None:
+    """Where controllers were delegated; else a limit is refused and not recorded, and a policy is taken."""
+    rootless_crate.ok("run", "-d", "--name", "web", *NONE, IMAGE, "sleep", "1000")
+    result = rootless_crate("update", "--pids-limit", "50", "web")
+    limit = rootless_crate.inspect("web")["HostConfig"]["PidsLimit"]
+    if result.status:
+        assert "cgroup" in result.err and limit != 50
+    else:
+        (group,) = TOP.rglob(rootless_crate.inspect("web")["Id"])
+        assert (group / "pids.max").read_text() == "50\n" and limit == 50
+    rootless_crate.ok("update", "--restart", "on-failure", "web")
+    assert rootless_crate.inspect("web")["HostConfig"]["RestartPolicy"]["Name"] == "on-failure"
