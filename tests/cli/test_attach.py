@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import termios
@@ -14,6 +16,8 @@ import pytest
 from program import Crate, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from terminal import Spawn
 
 IMAGE = "crate.local/busybox"
@@ -121,6 +125,32 @@ def test_terminal_is_given_back(crate: Crate, spawn: Spawn, name: str) -> None:
     assert terminal.end()[0] == -getattr(signal, f"SIG{name}")
     assert before[3] & termios.ICANON and termios.tcgetattr(terminal.fd)[3] & termios.ICANON
     assert crate.inspect("tt")["State"]["Running"] is True
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is missing")
+def test_under_tmux(crate: Crate, tmp_path: Path) -> None:
+    def tmux(*words: str) -> str:
+        command = ["tmux", "-f", "/dev/null", "-S", str(tmp_path / "tmux"), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=crate.environment).stdout
+
+    def shows(text: str) -> bool:
+        return text in tmux("capture-pane", "-p")
+
+    line = shlex.join(crate.command("run", "--rm", "-it", *NONE, IMAGE, "sh"))
+    after = "echo ended $?; stty -a; exec cat"
+    tmux("new-session", "-d", "-x", "90", "-y", "28", "sh", "-c", f"{line}; {after}")
+    try:
+        until(lambda: shows(PROMPT.strip()))
+        tmux("send-keys", "stty size", "Enter")
+        until(lambda: shows("27 90") or shows("28 90"))
+        tmux("resize-window", "-x", "70", "-y", "20")
+        tmux("send-keys", "stty size", "Enter")
+        until(lambda: shows("19 70") or shows("20 70"))
+        tmux("send-keys", "exit 5", "Enter")
+        until(lambda: shows("ended 5"))
+        until(lambda: shows(" icanon") and shows(" echo "))
+    finally:
+        tmux("kill-server")
 
 
 def test_terminal_while_stopped(crate: Crate, spawn: Spawn) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crate.engine.log_file import LogFile
+from crate.engine.log_k8s import K8sFile
 from crate.engine.log_lines import PART, timestamp
-from crate.engine.log_reader import LogReader, decode_json
+from crate.engine.log_reader import LogReader, decode_json, decode_k8s
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +91,67 @@ def test_hand_over_of_a_partial_line(tmp_path: Path) -> None:
 
 def test_timestamp() -> None:
     assert timestamp(1_357_133_017_000_000_042) == "2013-01-02T13:23:37.000000042Z"
+
+
+def shown(entries: list[dict[str, str]]) -> str:
+    """The text of entries."""
+    return "".join(entry["log"] for entry in entries)
+
+
+@given(
+    lines=st.lists(st.sampled_from([1, 5, 100, PART - 1, PART, PART + 1, 40000]), max_size=12),
+    wanted=st.integers(0, 14),
+    max_bytes=st.sampled_from([0, 60_000]),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_last_lines_are_found_from_the_end(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[int], wanted: int, max_bytes: int
+) -> None:
+    written = [f"{number}{'x' * (length - 1)}\n" for number, length in enumerate(lines)]
+    for kind, decode in (("json", decode_json), ("k8s", decode_k8s)):
+        path = str(tmp_path_factory.mktemp("logs") / "log")
+        log = LogFile(path, max_bytes, 50) if kind == "json" else K8sFile(path, max_bytes, 50, {})
+        for line in written:
+            log.write("stdout", line.encode())
+        reader = LogReader(path, decode)
+        assert shown(reader.tail(wanted)) == "".join(written[len(written) - min(wanted, len(written)) :])
+        log.write("stdout", b"more\n")
+        assert [shown(entries) for entries in reader.entries()] == ["more\n"]
+
+
+def test_half_a_line_of_a_power_cut_is_passed_over() -> None:
+    whole = b'{"log":"a\\n","stream":"stdout","time":"t"}\n'
+    assert [entry["log"] for entry in decode_json(whole + b'{"log":"hal\n' + whole)] == ["a\n", "a\n"]
+
+
+def test_a_part_is_not_cut_within_a_character(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    text = "x" + "\u20ac" * 12000
+    log = LogFile(str(path), 0, 1)
+    log.write("stdout", text.encode())
+    log.finish()
+    assert "".join(e["log"] for e in entries(path)) == text and len(entries(path)) == 3
+
+
+def test_bytes_that_need_no_escape_and_others(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(str(path), 0, 1)
+    texts = ["plain\n", 'quo"ted\n', "back\\slash\\n\n", "del\x7f\nete\n", "\u4e16\n", "tab\t\n", "\n"]
+    for text in texts:
+        log.write("stdout", text.encode())
+    log.write("stdout", "".join(texts).encode())
+    assert "".join(e["log"] for e in entries(path)) == "".join(texts) * 2
+    assert all(e["log"].count("\n") == 1 for e in entries(path))
+
+
+def test_a_reader_that_falls_behind_several_rotations(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    log = LogFile(path, 500, 100)
+    reader = LogReader(path, decode_json)
+    numbers: list[str] = []
+    for number in range(200):
+        log.write("stdout", b"%d\n" % number)
+        if number % 37 == 0:
+            numbers += [entry["log"] for found in reader.entries() for entry in found]
+    numbers += [entry["log"] for found in reader.entries() for entry in found]
+    assert numbers == [f"{number}\n" for number in range(200)]
