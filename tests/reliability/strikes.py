@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import re
 import signal
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from program import Crate
 
-_CALL = re.compile(r"(\d+) +(\w+)\(")
+_CALL = re.compile(r"(\d* *)(\w+)\(")  # with -f, the pid is first
 TIMEOUT_SECONDS = 30.0
 
 
@@ -33,20 +32,33 @@ def strike(
     return _traced(crate, ["-e", f"inject={call}:{effect}:when={number}"], call, arguments, follow, linger, "/dev/null")
 
 
-def count(crate: Crate, calls: Iterable[str], *arguments: str, linger: float = 0.0) -> dict[str, int]:
-    """How often a process makes each of these calls: of all the processes, the greatest number."""
-    return {call: max(numbers) for call, numbers in record(crate, calls, *arguments, linger=linger).items()}
+def count(
+    crate: Crate, calls: Iterable[str], *arguments: str, follow: bool = True, linger: float = 0.0
+) -> dict[str, int]:
+    """How often a process makes each of these calls: the greatest number of all that `strike` follows."""
+    return record(crate, calls, *arguments, follow=follow, linger=linger)[0]
 
 
-def record(crate: Crate, calls: Iterable[str], *arguments: str, linger: float = 0.0) -> dict[str, list[int]]:
-    """The numbers of each of these calls, a number for each process that makes some."""
+def record(
+    crate: Crate, calls: Iterable[str], *arguments: str, follow: bool = True, linger: float = 0.0, begin: str = ""
+) -> tuple[dict[str, int], dict[str, int]]:
+    """As `count`, and how often the command itself made each until the line that has the word `begin`."""
     with tempfile.NamedTemporaryFile("r", dir=crate.place, errors="replace") as file:
-        _traced(crate, [], ",".join(calls), arguments, True, linger, file.name)
-        found = collections.Counter(_CALL.match(line).group(1, 2) for line in file if _CALL.match(line))  # type: ignore[union-attr]
-    numbers: dict[str, list[int]] = {}
-    for (_, call), number in found.items():
-        numbers.setdefault(call, []).append(number)
-    return numbers
+        _traced(crate, [], ",".join(calls), arguments, follow, linger, file.name)
+        lines = list(file)
+    numbers: dict[tuple[str, str], int] = {}
+    before: dict[str, int] = {}
+    for line in lines:
+        found = _CALL.match(line)
+        if found:
+            pid, call = found.groups()
+            numbers[pid, call] = numbers.get((pid, call), 0) + 1
+            if begin and begin in line and not before:
+                before = {made: number for (by, made), number in numbers.items() if by == pid}
+    most: dict[str, int] = {}
+    for (_, call), number in numbers.items():
+        most[call] = max(number, most.get(call, 0))
+    return most, before
 
 
 def attach(pid: int, call: str, effect: str, number: int) -> subprocess.Popen[bytes]:

@@ -98,6 +98,7 @@ WALKS = {
     "run, its caller alone": Walk((*RUN, "true"), nothing, startable, follow=False),
     "run -d": Walk(("run", "-d", *RUN[1:], "sleep", "1000"), nothing, startable, LINGER),
     "run --rm": Walk(("run", "--rm", *RUN[1:], "true"), nothing, removable),
+    "run --rm with a volume": Walk(("run", "--rm", "-v", "/data", *RUN[1:], "true"), nothing, removable),
     "exec": Walk(("exec", "job", "true"), running, undisturbed),
     "stop": Walk(("stop", "-t", "0", "job"), running, stoppable),
     "rm": Walk(("rm", "-f", "-t", "0", "job"), running, removable),
@@ -108,9 +109,9 @@ WALKS = {
 class Damage:
     """What was found wrong on a walk, and where; a walk goes on to its end."""
 
-    def __init__(self, crate: Crate) -> None:
-        self._crate = crate
-        self._footprint, self._before = settled(crate)
+    def __init__(self, crate: Crate, *network: str) -> None:
+        self._crate, self._network = crate, network
+        self._footprint, self._before = settled(crate, *network)
         self._found: list[str] = []
 
     def note(self, where: str, act: Callable[[], None]) -> None:
@@ -118,7 +119,7 @@ class Damage:
         try:
             act()
             self._crate.ok("rm", "-f", "job")
-            assert self._crate.ok("run", "--rm", "--network", "none", IMAGE, "echo", "fine") == "fine"
+            assert self._crate.ok("run", "--rm", *self._network, IMAGE, "echo", "fine") == "fine"
             self._footprint.wait_for(self._before)
         except AssertionError as error:
             self._found.append(f"{where}: {error}")
@@ -133,7 +134,7 @@ class Damage:
 def numbers_of(crate: Crate, walk: Walk) -> dict[str, int]:
     """How often a process of this command makes each call; leaves nothing."""
     walk.prepare(crate)
-    numbers = strikes.count(crate, CALLS, *walk.words, linger=walk.linger)
+    numbers = strikes.count(crate, CALLS, *walk.words, follow=walk.follow, linger=walk.linger)
     crate.ok("rm", "-f", "job")
     return numbers
 
@@ -157,7 +158,7 @@ def test_killed_somewhere(crate: Crate, name: str) -> None:
     """At a few places, which are others on another day."""
     walk, damage = WALKS[name], Damage(crate)
     seed = random.randrange(1 << 32)
-    for call, number in draw(numbers_of(crate, walk), 4, seed):
+    for call, number in draw(numbers_of(crate, walk), 2, seed):
         damage.note(f"{call} {number} (seed {seed})", lambda c=call, n=number: strike(crate, walk, c, n))  # type: ignore[misc]
     damage.check()
 
@@ -171,6 +172,27 @@ def test_killed_everywhere(crate: Crate, name: str) -> None:
     for call, last in numbers_of(crate, walk).items():
         for number in strikes.places(last, 20):
             damage.note(f"{call} {number}", lambda c=call, n=number: strike(crate, walk, c, n))  # type: ignore[misc]
+    damage.check()
+
+
+@pytest.mark.parametrize("command", [("run", "--rm"), ("run", "-d"), ("create",)])
+def test_ordinary_user_killed_somewhere(rootless_crate: Crate, command: tuple[str, ...]) -> None:
+    _walk_of_user(rootless_crate, command, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("command", [("run", "--rm"), ("run", "-d"), ("create",)])
+def test_ordinary_user_killed_at_many_places(rootless_crate: Crate, command: tuple[str, ...]) -> None:
+    _walk_of_user(rootless_crate, command, 60)
+
+
+def _walk_of_user(crate: Crate, command: tuple[str, ...], count: int) -> None:
+    network = ("--network", "none")
+    walk = Walk((*command, *network, "--name", "job", IMAGE, "sleep", "0.5"), nothing, startable, LINGER)
+    damage, seed = Damage(crate, *network), random.randrange(1 << 32)
+    for call, number in draw(numbers_of(crate, walk), count, seed):
+        damage.note(f"{call} {number} (seed {seed})", lambda c=call, n=number: strike(crate, walk, c, n))  # type: ignore[misc]
     damage.check()
 
 
@@ -205,7 +227,7 @@ LAST_CALLS = {
 def test_monitor_killed_while_it_buries(crate: Crate) -> None:
     """At a few of the calls between the end of the container and the end of its monitor."""
     damage, seed = Damage(crate), random.randrange(1 << 32)
-    for call, number in draw(LAST_CALLS, 4, seed):
+    for call, number in draw(LAST_CALLS, 3, seed):
         damage.note(
             f"{call} {number} (seed {seed})",
             lambda c=call, n=number: _end_with_struck_monitor(crate, c, n),  # type: ignore[misc]

@@ -100,12 +100,12 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
     if lease:
         sandbox.release(roots, lease)
     if facts["rm"] and not os.access(f"{facts['run_directory']}/{KEPT}", os.F_OK):
-        containers.release(roots, facts["id"], facts["name"])
-        tell(facts, "remove")
         if facts["volumes"]:
             from crate.storage.volumes import remove_each
 
-            remove_each(roots, facts["volumes"])
+            remove_each(roots, facts["volumes"])  # first: nobody else knows whose they were
+        containers.release(roots, facts["id"], facts["name"])
+        tell(facts, "remove")
         return
     write_file(None, f"{facts['files']}/exit.json", json.dumps(ended), durable=False)
     for name in ("state.json", "attach.sock"):

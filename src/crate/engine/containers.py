@@ -132,6 +132,10 @@ def load(engine: Engine, container_id: str) -> Container | None:
         from crate.engine.sweeping import remove_cgroup, sweep_leases
 
         path = container.spec()["linux"]["cgroupsPath"]
+        if record.get("anonymous_volumes"):
+            from crate.storage.volumes import remove_each
+
+            remove_each(engine.roots, record["anonymous_volumes"])
         store.release(engine.roots, container_id, container.name)
         remove_cgroup(path)
         sweep_leases(engine)

@@ -14,7 +14,8 @@ from crate.linux.process import start_time
 from crate.oci import json
 from crate.plan.host import Host
 from crate.storage import containers as store
-from crate.storage import journal
+from crate.storage import journal, staging
+from crate.storage.durable import write_file
 from crate.storage.roots import boot_id
 
 _ARCHIVES = ("docker-archive", "oci-archive", "oci")  # of containers-transports(5)
@@ -99,6 +100,10 @@ def _make(
     def complete(stage: str) -> dict[str, str]:
         nonlocal root_mount_fd
         root_mount_fd = mount_root(engine.roots, record, stage)
+        volumes = [volume["name"] for volume in plan["volumes"] if volume["anonymous"]]
+        if volumes:
+            # Should this process be killed before the container is there, its staging tells whose they were.
+            write_file(None, f"{stage}/{staging.VOLUMES}", "\n".join(volumes), durable=False)
         fill(engine, plan, record, root_mount_fd)
         return {"config.json": json.dumps(plan["spec"]), "container.json": json.dumps(record)}
 

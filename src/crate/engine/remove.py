@@ -79,12 +79,12 @@ def remove(
             status = container.state(engine, fresh=True)["status"]
             if status in _ALIVE:
                 raise StateError(f"cannot remove container {container.name}: it was started again")
+            if container.record.get("anonymous_volumes") and (volumes or container.record["remove"]):
+                from crate.storage.volumes import remove_each
+
+                remove_each(engine.roots, container.record["anonymous_volumes"])  # first: its record alone names them
             store.release(engine.roots, container.id, container.name)
             journal.of_container(engine.roots, "remove", container.record)
     except FileNotFoundError:
         pass  # a --rm container that has removed itself
-    if container.record.get("anonymous_volumes") and (volumes or container.record["remove"]):
-        from crate.storage.volumes import remove_each
-
-        remove_each(engine.roots, container.record["anonymous_volumes"])
     sweep(engine.roots, str(engine.settings.get("containers.cgroup_parent") or "/crate"))

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 
 from crate.linux.process import start_time
+from crate.storage.durable import read_file
 from crate.storage.roots import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from crate.storage.roots import Roots
+
+#: in the staging of a container, the names of the anonymous volumes that are made for it, a line each
+VOLUMES = "volumes"
 
 _owner: tuple[int, str] = (0, "")
 
@@ -42,14 +46,25 @@ def is_stale(name: str) -> bool:
 
 
 def sweep(roots: Roots) -> None:
-    """Moves the stagings of dead processes to the trash (crate.storage.trash empties it)."""
+    """Moves the stagings of dead processes, and the volumes made for them, to the trash (storage.trash empties it)."""
     stage = f"{roots.graphroot}/stage"
     for name in os.listdir(stage):
         if is_stale(name):
+            _remove_volumes(roots, f"{stage}/{name}/{VOLUMES}")
             try:
                 os.rename(f"{stage}/{name}", f"{roots.graphroot}/trash/{name}")
             except FileNotFoundError:
                 pass  # swept by another
+
+
+def _remove_volumes(roots: Roots, path: str) -> None:
+    try:
+        names = read_file(path).decode().split()
+    except FileNotFoundError:
+        return
+    from crate.storage.volumes import remove_each
+
+    remove_each(roots, names)
 
 
 def owner_name() -> str:

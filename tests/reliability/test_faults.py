@@ -1,0 +1,108 @@
+"""A full disk, a failing one, and no free descriptors: at each system call that can fail so, along each command.
+
+What crate cannot do it says in one line, with its own status; what it can do without, it does. Nothing stays behind.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reliability import strikes
+from reliability.test_kill_commands import IMAGE, Damage, Walk, nothing, removable, running, startable, stoppable
+from reliability.test_kill_commands import undisturbed as runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from program import Crate, Result
+
+pytestmark = pytest.mark.requires("root", "overlay", "busybox", "strace")
+
+FAULTS = {
+    "ENOSPC": ("mkdir", "openat", "write", "symlink", "rename", "fsync", "link", "pwrite64"),
+    "EIO": ("read", "write", "fsync", "rename", "getdents64", "unlink", "rmdir", "openat"),
+    "EMFILE": (
+        "openat", "openat2", "socket", "socketpair", "pipe2", "pidfd_open", "fsopen", "fsmount", "open_tree",
+        "memfd_create", "accept4", "dup",
+    ),
+}  # fmt: skip
+RUN = ("--name", "job", "-p", "127.0.0.1::80", IMAGE)
+WALKS = {
+    "run": Walk(("run", *RUN, "true"), nothing, startable),
+    "run -d": Walk(("run", "-d", *RUN, "sleep", "1000"), nothing, startable, 0.8),
+    "run --rm": Walk(("run", "--rm", *RUN, "true"), nothing, removable),
+    "create": Walk(("create", *RUN, "true"), nothing, startable),
+    "exec": Walk(("exec", "job", "true"), running, runs),
+    "stop": Walk(("stop", "-t", "0", "job"), running, stoppable),
+    "rm": Walk(("rm", "-f", "-t", "0", "job"), running, removable),
+    "restart": Walk(("restart", "-t", "0", "job"), running, stoppable, 0.8),
+}
+
+
+def places_of(crate: Crate, walk: Walk) -> dict[tuple[str, str], range]:
+    """The numbers of the calls of each fault, from where crate begins: what its interpreter needs is another matter."""
+    walk.prepare(crate)
+    calls = sorted({call for names in FAULTS.values() for call in names})
+    numbers, before = strikes.record(crate, calls, *walk.words, linger=walk.linger, begin="crate/__main__.py")
+    crate.ok("rm", "-f", "job")
+    return {
+        (error, call): range(before.get(call, 0) + 1, numbers[call] + 1)
+        for error, names in FAULTS.items()
+        for call in names
+        if before.get(call, 0) < numbers.get(call, 0)
+    }
+
+
+def assert_told(result: Result) -> None:
+    """Either it worked, or one line says what did not."""
+    assert "Traceback" not in result.err, result.err
+    if result.status:
+        assert result.status in (1, 2, 125, 126, 127), result
+        assert result.err.startswith("Error: ") and result.err.count("\n") == 1, result
+        assert "this is a bug in crate" not in result.err, result
+
+
+def fail(crate: Crate, walk: Walk, error: str, call: str, number: int) -> None:
+    """One fault, and the look afterwards."""
+    walk.prepare(crate)
+    result = strikes.strike(crate, call, f"error={error}", number, *walk.words, linger=walk.linger)
+    walk.check(crate)
+    assert_told(result)
+
+
+def draw(places: dict[tuple[str, str], range], count: int, seed: int) -> Iterator[tuple[str, str, int]]:
+    """Places by chance: kinds of calls are alike, however often they are made."""
+    chosen = random.Random(seed)
+    for error, call in chosen.choices(sorted(places), k=count):
+        yield error, call, chosen.choice(places[error, call])
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_fault_somewhere(crate: Crate, name: str) -> None:
+    """At a few places, which are others on another day."""
+    walk, damage = WALKS[name], Damage(crate)
+    seed = random.randrange(1 << 32)
+    for error, call, number in draw(places_of(crate, walk), 2, seed):
+        damage.note(
+            f"{error} at {call} {number} (seed {seed})",
+            lambda e=error, c=call, n=number: fail(crate, walk, e, c, n),  # type: ignore[misc]
+        )
+    damage.check()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", WALKS)
+def test_fault_everywhere(crate: Crate, name: str) -> None:
+    """At every call, at twenty of those that are made more often."""
+    walk, damage = WALKS[name], Damage(crate)
+    for (error, call), numbers in places_of(crate, walk).items():
+        for number in numbers[:: -(-len(numbers) // 20)]:
+            damage.note(
+                f"{error} at {call} {number}",
+                lambda e=error, c=call, n=number: fail(crate, walk, e, c, n),  # type: ignore[misc]
+            )
+    damage.check()
