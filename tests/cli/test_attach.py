@@ -218,6 +218,15 @@ def test_a_slow_pipe_gets_every_byte(crate: Crate) -> None:
     assert len(rest) == (6 << 20) and rest.endswith(b"end")
 
 
+@pytest.mark.requires("unprivileged-user")
+def test_as_an_ordinary_user(rootless_crate: Crate) -> None:
+    options = ("--name", "one", "--log-driver", "k8s-file", *NONE)
+    rootless_crate.ok("run", "-d", "-i", *options, IMAGE, "sh", "-c", ECHO)
+    rootless_crate.await_line("one", "ready")
+    assert rootless_crate("attach", "one", input="end\n") == (5, "got end\n", "")
+    assert rootless_crate.ok("logs", "-f", "--tail", "1", "one") == "got end"
+
+
 def _clients(crate: Crate, name: str) -> int:
     """How many clients the monitor of a detached container serves: its sockets, less the one that listens."""
     monitor = crate.inspect(name)["State"]["ConmonPid"]

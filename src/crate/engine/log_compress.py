@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from crate.engine.offspring import drop_inherited
 from crate.linux.process import fork_child
 
 TYPE_CHECKING = False
@@ -19,6 +20,7 @@ def compress(path: str) -> int:
         # A grandchild is nobody's to reap but init's: the monitor looks for no child but the container.
         def grandchild() -> NoReturn:
             try:
+                drop_inherited(theirs)  # who has a pipe or socket of the monitor must see it close
                 _compress(path)
             finally:
                 os._exit(0)
