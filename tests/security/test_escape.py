@@ -129,6 +129,32 @@ def test_working_directory_by_descriptor(crate: Crate, directory: str) -> None:
     assert crate("exec", "--workdir", directory, "there", "ls").status != 0
 
 
+def test_program_by_descriptor(crate: Crate) -> None:
+    """What a program's path or a script's interpreter finds above /proc/self/fd/N is none of the host's."""
+    root, host = make_root(crate.place), crate.place / "busybox"
+    shutil.copy("/bin/busybox", host)
+    for number in range(3, 30):
+        found = f"/proc/self/fd/{number}/{'../' * 9}{host}"
+        (root / f"link{number}").symlink_to(found)
+        (root / f"script{number}").write_text(f"#!{found} echo\n")
+        (root / f"script{number}").chmod(0o755)
+    crate.ok("run", "-di", "--name", "there", "--network", "none", "--rootfs", str(root), "sh", "-c", "cat; :")
+    for number in range(3, 24):
+        assert crate("exec", "there", f"/link{number}").status == 127, number
+        assert crate(*RUN, "--rootfs", str(root), f"/script{number}").status == 127, number
+
+
+def test_null_device_of_a_volume_is_no_way_out(crate: Crate, busybox: str) -> None:
+    secret = crate.place / "secret"
+    secret.write_text("of the host")
+    crate.ok("volume", "create", "shared")
+    null = crate.root / "volumes/shared/_data/null"
+    for number in range(3, 24):
+        null.symlink_to(f"/proc/self/fd/{number}/{'../' * 9}{secret}")
+        assert "host" not in crate(*RUN, "-v", "shared:/dev", busybox, "cat").out, number
+        null.unlink()
+
+
 def test_interpreter_of_the_host_cannot_be_written(crate: Crate) -> None:
     root = make_root(crate.place)
     script = root / "attack"

@@ -154,6 +154,7 @@ def _enter(
         else:
             for target, source in enumerate(stdio):
                 os.dup2(source, target)
+        identity.close_descriptors(channel.fileno())
         identity.set_rlimits(spec_process.get("rlimits") or [])
         cwd = spec_process.get("cwd") or "/"
         is_there = identity.enter_directory_first(cwd)

@@ -8,7 +8,6 @@ import os
 import resource
 
 from crate.linux.capability import capget, capset, drop_bounding, mask, set_ambient
-from crate.linux.libc import syscall
 from crate.linux.process import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, prctl
 from crate.linux.seccomp import seccomp_load
 from crate.runtime.sync import SetupError
@@ -17,8 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_CLOSE_RANGE = 436
-_CLOSE_RANGE_CLOEXEC = 4
 _SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
 
@@ -176,18 +173,22 @@ def reset_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
 
 
+def close_descriptors(keep: int) -> None:
+    """Closes all but the standard streams and `keep`, a close-on-exec socket, before a path of the container is used.
+
+    Close-on-exec is too late: execve(2) looks its path up before, and a program, working directory or interpreter that
+    is /proc/self/fd/N/../../.. leads from a directory of the host's to any file of it (CVE-2024-21626).
+    """
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 1 << 20)
+
+
 def execute(path: str, process: dict[str, Any]) -> NoReturn:
-    """execve(2) of the container's program; every descriptor beyond the standard streams closes with it."""
+    """execve(2) of the container's program, after `close_descriptors`."""
     environment = {}
     for entry in process.get("env") or []:
         key, _, value = entry.partition("=")
         environment[key] = value
-    if syscall(_CLOSE_RANGE, "III", 3, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC) < 0:
-        for fd in range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
-            try:
-                os.set_inheritable(fd, False)
-            except OSError:
-                continue
     try:
         os.execve(path, process["args"], environment)
     except OSError as error:

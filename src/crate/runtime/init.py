@@ -134,6 +134,8 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
         if spec.get("domainname"):
             namespace.setdomainname(spec["domainname"])
     _set_stdio(plan.stdio, slave)
+    identity.close_descriptors(channel.fileno())
+    rootfs.reopen_null_stdio()
     identity.set_rlimits(process.get("rlimits") or [])
     if linux.get("personality"):
         personality(_PERSONALITIES[linux["personality"]["domain"]])
@@ -203,4 +205,3 @@ def _set_stdio(stdio: tuple[int, int, int] | None, slave: int) -> None:
                 os.set_inheritable(fd, True)
             else:
                 os.dup2(fd, target)
-    rootfs.reopen_null_stdio()

@@ -229,8 +229,11 @@ def reopen_null_stdio() -> None:
             continue
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == host_null:
             try:
-                new = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+                new = os.open("/dev/null", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 continue  # an image without /dev: what it has is what it gets
-            os.dup2(new, fd)
+            found = os.fstat(new)
+            if stat.S_ISCHR(found.st_mode) and found.st_rdev == host_null:
+                os.set_blocking(new, True)
+                os.dup2(new, fd)
             os.close(new)
