@@ -71,6 +71,8 @@ def test_the_life_of_other_things(crate: Crate) -> None:
     crate.ok("rmi", "third")
     crate.ok("volume", "create", "data")
     crate.ok("volume", "rm", "data")
+    crate.ok("volume", "create", "unused")
+    crate.ok("volume", "prune", "--force", "--all")
     crate.ok("pod", "create", "--name", "pod", "--infra=false")
     crate.ok("pod", "rm", "pod")
     assert past(crate, "--filter", "type=image") == [
@@ -80,7 +82,9 @@ def test_the_life_of_other_things(crate: Crate) -> None:
         "image tag localhost/third:latest",
         "image untag localhost/third:latest",
     ]
-    assert past(crate, "--filter", "type=volume") == ["volume create data", "volume remove data"]
+    assert [line.strip() for line in past(crate, "--filter", "type=volume")] == [
+        "volume create data", "volume remove data", "volume create unused", "volume remove unused", "volume prune",
+    ]  # fmt: skip
     assert [line.split()[1] for line in past(crate, "--filter", "pod=pod")] == ["create", "remove"]
 
 

@@ -71,7 +71,6 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
         if not kind:
             raise StateError(f"cannot exec in container {container.name}: it has just ended")
         raise failure(json.loads(data))
-    journal.of_container(engine.roots, "exec", container.record)
     if detached:
         return 0
     relay = Relay(
@@ -126,6 +125,7 @@ def _serve(
         streams.clients.append(Client(socket, hello))
     except OSError:
         pass
+    journal.of_container(engine.roots, "exec", container.record)
     streams.pump(entered.pidfd)
     _, status = os.waitpid(entered.pid, 0)
     streams.drain()

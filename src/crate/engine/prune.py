@@ -7,7 +7,7 @@ be removed, since somebody has begun to use it meanwhile, stays.
 from __future__ import annotations
 
 from crate.errors import CrateError
-from crate.storage import layers
+from crate.storage import journal, layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ def idle_containers(engine: Engine) -> list[Container]:
     return found
 
 
+def _tell(engine: Engine, kind: str, freed: int) -> None:
+    journal.record(engine.roots, kind, "prune", attributes={"reclaimed": str(freed)})
+
+
 def containers(engine: Engine, chosen: Iterable[Container]) -> tuple[list[str], int]:
     """Removes containers; gives ids. Others depend on one that stays, unless they were removed before it."""
     from crate.engine import remove, sizes
@@ -56,6 +60,7 @@ def containers(engine: Engine, chosen: Iterable[Container]) -> tuple[list[str], 
         if len(blocked) == len(waiting):
             break
         waiting = blocked
+    _tell(engine, "container", freed)
     return removed, freed
 
 
@@ -67,7 +72,9 @@ def images(engine: Engine, chosen: Iterable[str], users: Users) -> tuple[list[Re
     before = {chain: layers.size(roots, [chain]) for chain in layers.list_ids(roots)}
     removals, _ = remove.remove_all(roots, users, passes=list(chosen))
     left = set(layers.list_ids(roots))
-    return removals, sum(size for chain, size in before.items() if chain not in left)
+    freed = sum(size for chain, size in before.items() if chain not in left)
+    _tell(engine, "image", freed)
+    return removals, freed
 
 
 def unused_volumes(engine: Engine) -> list[dict[str, Any]]:
@@ -91,6 +98,7 @@ def volumes(engine: Engine, chosen: Iterable[dict[str, Any]]) -> tuple[list[str]
         except CrateError:
             continue
         freed += size
+    _tell(engine, "volume", freed)
     return removed, freed
 
 
@@ -116,4 +124,6 @@ def networks(engine: Engine, chosen: Iterable[dict[str, Any]]) -> list[str]:
         except CrateError:
             continue
         removed.append(record["name"])
+        journal.record(engine.roots, "network", "remove", record["id"], record["name"])
+    _tell(engine, "network", 0)
     return removed
