@@ -117,6 +117,15 @@ def test_containers_share_the_sandbox(pods: Crate) -> None:
     assert "eth0" not in apart
 
 
+def test_hosts_that_a_container_made_its_own(pods: Crate) -> None:
+    """The file is the containers' to write: a huge one is left to them, and read by nobody."""
+    pods.ok("pod", "create", "--name", "p")
+    pods.ok("run", "-d", "--pod", "p", "--name", "one", *SLEEP)
+    pods.ok("exec", "one", "truncate", "-s", "64G", "/etc/hosts")
+    size = ("run", "--rm", "--pod", "p", IMAGE, "stat", "-c", "%s", "/etc/hosts")
+    assert pods.ok(*size) == str(64 << 30)
+
+
 def test_shared_pid_namespace_is_reaped(pods: Crate) -> None:
     """The sandbox is pid 1; what a container left without a parent goes to it, and leaves no zombie."""
     pods.ok("pod", "create", "--name", "p", "--share", "+pid")

@@ -10,6 +10,7 @@ import pytest
 
 from abilities import CHECKOUT, vm_runner
 
+POD = "tests/cli/test_pods.py::test_limits_hold_for_all_together"
 SECONDS = 1500  # emulation is 15 to 40 times slower than the host
 
 pytestmark = [
@@ -22,7 +23,7 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("options", "tests", "least"),
     [
-        pytest.param([], ["tests/cgroup", "tests/cli/test_limits.py"], 60, id="root"),
+        pytest.param([], ["tests/cgroup", "tests/cli/test_limits.py", POD], 60, id="root"),
         pytest.param(["--user", "tester"], ["tests/cli/test_rootless.py"], 8, id="user", marks=pytest.mark.slow),
     ],
 )
