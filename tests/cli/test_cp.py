@@ -115,8 +115,11 @@ def test_errors_in_podmans_words(crate: Crate, container: str, files: Path, tmp_
         ((source, "nobody:/"), 'container "nobody" does not exist'),
     ):
         assert told in crate.fails(125, "cp", *words)
-    text = crate.fails(125, "cp", "-", "box:/etc", input="no archive\n" * 100)
-    assert "source must be a (compressed) tar archive when copying from stdin" in text
+    for stream in ("no archive\n" * 100, ""):
+        text = crate.fails(125, "cp", "-", "box:/etc", input=stream)
+        assert text == "Error: source must be a (compressed) tar archive when copying from stdin"
+    text = crate.fails(125, "cp", "-", "box:/none")
+    assert text == "Error: destination must be a directory when copying from stdin"
 
 
 def test_owners(crate: Crate, busybox: str, files: Path, tmp_path: Path) -> None:
@@ -126,6 +129,8 @@ def test_owners(crate: Crate, busybox: str, files: Path, tmp_path: Path) -> None
     crate.ok("cp", str(files / "tree/one"), "holder:/data/plain")
     crate.ok("cp", "--archive", str(files / "tree/one"), "holder:/data/kept")
     assert crate.ok(*look, "/data/plain", "/data/kept").split() == ["0:0", "1234:5678"]
+    crate.ok("cp", "--archive=false", str(files / "tree/one"), "holder:/data/podmans")
+    assert crate.ok(*look, "/data/podmans") == "1234:5678"
     crate.ok("cp", "holder:/data/kept", str(tmp_path / "mine"))
     crate.ok("cp", "-a", "holder:/data/kept", str(tmp_path / "theirs"))
     assert (tmp_path / "mine").stat().st_uid == 0 and (tmp_path / "theirs").stat().st_uid == 1234

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crate.engine.context import Engine
 
 _LINKS_MAX = 40
+_NO_ARCHIVE = "source must be a (compressed) tar archive when copying from stdin"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -155,8 +156,11 @@ def _follows(options: dict[str, Any]) -> bool:
 
 
 def _owner(side: Side, options: dict[str, Any]) -> tuple[int, int] | None:
-    """Whose the copies become: root of the container's, the caller's on the host; with --archive whose they were."""
-    if options.get("archive"):
+    """Whose the copies become: root of the container's, the caller's on the host; with --archive whose they were.
+
+    With --archive=false too, as podman has it, where that is not the default.
+    """
+    if options.get("archive") is not None:
         return None
     if side.container is None:
         return os.geteuid(), os.getegid()
@@ -237,11 +241,10 @@ def _extract(target: Side, options: dict[str, Any]) -> None:
     from crate.storage.tar_reader import TarReader
     from crate.storage.tree_writer import TreeWriter
 
-    end = _target(target)
-    if end.found is None:
-        raise target.missing(FileNotFoundError(2, os.strerror(2)))
+    end = target.locate(True)
     if not end.is_directory:
         raise StateError("destination must be a directory when copying from stdin")
+    reader = TarReader(inflated(0))
     writer = TreeWriter(
         end.open_directory(),
         whiteouts=False,
@@ -249,9 +252,10 @@ def _extract(target: Side, options: dict[str, Any]) -> None:
         replaces=bool(options.get("overwrite")),
     )
     try:
-        writer.unpack(TarReader(inflated(0)))
+        unpacked = writer.unpack(reader)
     except ImageError as error:
         if error.message.startswith("the archive "):
-            text = f"source must be a (compressed) tar archive when copying from stdin: {error.message}"
-            raise StateError(text) from None
+            raise StateError(_NO_ARCHIVE) from None
         raise
+    if not unpacked.entries:
+        raise StateError(_NO_ARCHIVE)
