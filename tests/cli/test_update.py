@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,13 +170,30 @@ def test_nonsense_is_refused_and_changes_nothing(crate: Crate, web: str) -> None
 
 @pytest.mark.requires("root", "overlay")
 def test_a_limit_below_what_is_in_use(crate: Crate, busybox: str) -> None:
-    hold = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); echo full; while :; do sleep 0.05; done"
+    hold = "x=$(head -c 14000000 /dev/zero | tr '\\0' x); echo full; while :; do sleep 0.05; done"
     crate.ok("run", "-d", "--name", "full", *NONE, "-m", "512m", "--memory-swap", "512m", IMAGE, "sh", "-c", hold)
     crate.await_line("full", "full")
     assert "in use" in crate.fails(125, "update", "-m", "8m", "--memory-swap", "8m", "-c", "600", "full")
     shares = _file(crate, "full", "cpu/cpu.shares", "cpu.weight")
     assert shares == ("100" if PURE_V2 else "1024"), "what was set before the refusal is undone"
     assert crate.inspect("full")["State"]["Running"] and _memory(crate, "full")[0] == str(512 * MIB)
+
+
+@pytest.mark.requires("root", "overlay", "strace")
+@pytest.mark.parametrize("number", [1, 2])
+def test_killed_on_the_way(crate: Crate, web: str, number: int) -> None:
+    """Between the kernel's files and the two records: all can be read, and the next update makes them agree."""
+    subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject=rename:signal=SIGKILL:when={number}",
+         *crate.command("update", "-m", "64m", web)],
+        env=crate.environment, cwd=crate.place, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert crate.inspect(web)["HostConfig"]["Memory"] in (0, 64 * MIB)
+    assert _memory(crate, web)[0] == str(64 * MIB)
+    crate.ok("update", "-m", "96m", web)
+    assert crate.inspect(web)["HostConfig"]["Memory"] == 96 * MIB and _memory(crate, web)[0] == str(96 * MIB)
+    crate.ok("restart", "-t", "0", web)
+    assert _memory(crate, web)[0] == str(96 * MIB)
 
 
 @pytest.mark.requires("unprivileged-user")
