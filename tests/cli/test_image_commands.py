@@ -51,6 +51,14 @@ def test_times_are_the_same_in_history(crate: Crate) -> None:
     assert crate.ok("history", "--format", form, IMAGE).splitlines()[0] == crate.ok("images", "--format", form, IMAGE)
 
 
+def test_what_is_not_there(crate: Crate) -> None:
+    """podman's statuses: 1 of rmi and exists, 125 of whatever needs the image."""
+    for words in ("history none", "untag none", "tag none other", "image inspect none"):
+        done = crate(*words.split())
+        assert done.status == 125 and "none: image not known" in done.err, words
+    assert crate("rmi", "none").status == 1 and crate("image", "exists", "none").status == 1
+
+
 def test_run_takes_the_image_along(crate: Crate) -> None:
     crate.ok(*RUN, "--name", "other", IMAGE, "true")
     kept = crate(*RUN, "--rmi", IMAGE, "sh", "-c", "exit 3")
@@ -64,8 +72,8 @@ def test_run_takes_the_image_along(crate: Crate) -> None:
 
 def test_platform_is_looked_at(crate: Crate) -> None:
     assert crate.ok("image", "inspect", "--platform", "linux", "-f", "{{.Os}}", IMAGE) == "linux"
-    assert "is of linux/" in crate.fails(1, "image", "inspect", "--platform", "linux/s390x", "-f", "{{.Os}}", IMAGE)
-    assert "is of linux/" in crate.fails(1, "rmi", "--platform", "linux/s390x", IMAGE)
+    assert "is of linux/" in crate.fails(125, "image", "inspect", "--platform", "linux/s390x", "-f", "{{.Os}}", IMAGE)
+    assert "is of linux/" in crate.fails(125, "rmi", "--platform", "linux/s390x", IMAGE)
     assert crate("image", "exists", IMAGE).status == 0
     crate.ok("rmi", "--platform", "linux", IMAGE)
     assert crate("image", "exists", IMAGE).status == 1

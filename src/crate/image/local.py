@@ -27,11 +27,11 @@ def find(roots: Roots, text: str) -> ImageRecord | None:
     return found[0] if found else None
 
 
-def get(roots: Roots, text: str, exit_status: int = 1) -> ImageRecord:
-    """As `find`; raises NotFoundError, which ends the program with `exit_status`, where it gives None."""
+def get(roots: Roots, text: str) -> ImageRecord:
+    """As `find`; raises NotFoundError where it gives None."""
     found = find(roots, text)
     if found is None:
-        raise NotFoundError(f"{text}: image not known", "see the local ones with: crate images", exit_status)
+        raise NotFoundError(f"{text}: image not known", "see the local ones with: crate images")
     return found
 
 

@@ -33,7 +33,7 @@ def find(roots: Roots, texts: Sequence[str], wanted: Platform | None = None) -> 
     """The images, each once, with the names that they were asked for by. NotFoundError, also for another platform."""
     found: dict[str, tuple[ImageRecord, list[str]]] = {}
     for text in texts:
-        record = local.get(roots, text, 125)
+        record = local.get(roots, text)
         actual = platform.of(record["config"])
         if wanted is not None and platform.choose([actual], wanted, exact=True) is None:
             raise NotFoundError(f"{text}: the image is for {actual}, not for {wanted}")

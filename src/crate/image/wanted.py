@@ -40,4 +40,4 @@ def check(roots: Roots, name: str, options: Mapping[str, Any]) -> None:
     record = local.get(roots, name)
     if not fits(record, options):
         own = platform.of(record["config"])
-        raise NotFoundError(f"{name}: it is of {own}, not of {wanted_platform(options)}", exit_status=1)
+        raise NotFoundError(f"{name}: it is of {own}, not of {wanted_platform(options)}")

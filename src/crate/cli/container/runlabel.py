@@ -45,7 +45,7 @@ def _look(options: dict[str, Any]) -> dict[str, str]:
     engine = crate.engine.open(options["globals"])
     if local.find(engine.roots, options["image"]) is None:
         pull.pull(engine.roots, engine.settings, options["image"], options)
-    record = local.get(engine.roots, options["image"], 125)
+    record = local.get(engine.roots, options["image"])
     label = ((record["config"].get("config") or {}).get("Labels") or {}).get(options["label"])
     if not label:
         raise NotFoundError(f"cannot find the value of label: {options['label']} in image: {options['image']}")

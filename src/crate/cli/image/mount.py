@@ -24,7 +24,7 @@ def main(options: dict[str, Any]) -> int:
         raise UsageError("when using the --all switch, you may not pass any image names or IDs")
     engine = crate.engine.open(options["globals"])
     mounting.check_place(engine, "image mount")
-    chosen = [local.get(engine.roots, name, 125) for name in options["images"] or ()]
+    chosen = [local.get(engine.roots, name) for name in options["images"] or ()]
     if options["all"]:
         chosen = sorted(image_record.list_all(engine.roots), key=lambda image: image["names"])
     if not chosen:

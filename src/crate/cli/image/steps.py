@@ -42,6 +42,7 @@ def _object(step: Any) -> dict[str, Any]:
     """A step in podman's JSON."""
     found = {"id": step["id"], "created": step["created"], "CreatedBy": step["created_by"], "size": step["size"]}
     found.update({key: step[key] for key in ("tags", "comment") if step[key]})
+    found["Created"] = step["created"]
     return found
 
 
