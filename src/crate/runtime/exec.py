@@ -139,6 +139,7 @@ def _enter(
         if flags & namespace.CLONE_NEWUSER:
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
+            prctl(PR_SET_DUMPABLE, 0)  # other ids make it what fs.suid_dumpable says: proc_sys_fs(5)
         slave = -1
         if spec_process.get("terminal"):
             root_fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
