@@ -39,7 +39,7 @@ def declare(app: Typer) -> None:
         flag("--no-trunc", help="Don't truncate output"),
         flag("--quiet", "-q", help="Only show image IDs"),
         flag("--noheading", "-n", help="Do not print the column headings"),
-        flag("--history", help="Show the names that images have had"),
+        flag("--history", help="Show all names of each image in one more column"),
         flag("--tree", help="List the platforms of images as a tree (refused: an image has one here)"),
         text("--sort", help="Sort by created, id, repository, size or tag", metavar="field"),
         help="List images",
