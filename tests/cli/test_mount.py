@@ -53,6 +53,19 @@ def test_stopped_then_started(crate: Crate, busybox: str) -> None:
 
 
 @root
+def test_read_only_container_starts_while_mounted(crate: Crate, busybox: str) -> None:
+    crate.ok("run", "-d", "--name", "box", *NONE, "--read-only", "-v", "kept:/new/kept", busybox, "sleep", "1000")
+    crate.ok("mount", "box")
+    crate.ok("stop", "--time", "0", "box")
+    crate.ok("start", "box")
+    assert crate("exec", "box", "touch", "/x").status == 1 and crate("exec", "box", "touch", "/new/kept/x").status == 0
+    crate.ok("umount", "box")
+    crate.ok("stop", "--time", "0", "box")
+    crate.ok("mount", "box")
+    crate.ok("start", "box")
+
+
+@root
 def test_removal_takes_the_mount_away(crate: Crate, busybox: str) -> None:
     crate.ok("create", "--name", "box", *NONE, busybox)
     crate.ok("mount", "--all")

@@ -51,7 +51,10 @@ def shared_mount(directory: str) -> int:
     """A detached copy of the mount of a container whose directory this is; -1 where it is not mounted."""
     if not is_mounted(directory, _MERGED):
         return -1
-    return mount.open_tree(mount.AT_FDCWD, f"{directory}/{_MERGED}", mount.OPEN_TREE_CLONE)
+    fd = mount.open_tree(mount.AT_FDCWD, f"{directory}/{_MERGED}", mount.OPEN_TREE_CLONE)
+    # Copied from a running container it may be read-only, which a start must be able to prepare before it makes it so.
+    mount.mount_setattr(fd, "", mount.AT_EMPTY_PATH, 0, mount.MOUNT_ATTR_RDONLY)
+    return fd
 
 
 def unmount_container(engine: Engine, container: Container) -> bool:

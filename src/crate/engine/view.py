@@ -107,7 +107,7 @@ def stopped_root(engine: Engine, container: Container, *, mounts: bool) -> int:
             whole = view.composed(root_fd, container.paths.directory, entries)
             os.close(root_fd)
             root_fd = whole
-        if (spec.get("root") or {}).get("readonly"):
+        if mounts and (spec.get("root") or {}).get("readonly"):
             mount.mount_setattr(root_fd, "", mount.AT_EMPTY_PATH, mount.MOUNT_ATTR_RDONLY)
     except BaseException:
         os.close(root_fd)
