@@ -11,12 +11,15 @@ gc.disable()  # hot commands end before a collection could pay
 package = os.path.dirname(__file__)
 sys.path.append(os.path.dirname(package))
 
-from crate import hotcore  # noqa: E402
+try:
+    from crate import hotcore
 
-hotcore.install(package)
-hotcore.load("start")
-
-from crate.cli import app  # noqa: E402
+    hotcore.install(package)
+    hotcore.load("start")
+    from crate.cli import app
+except (OSError, ImportError) as error:  # a failing disk, no free descriptor, a damaged installation
+    os.write(2, f"Error: cannot load crate: {error}\n".encode())
+    os._exit(125)
 
 app.find_modules_late()
 status = app.main(sys.argv[1:])

@@ -43,10 +43,10 @@ WALKS = {
 
 
 def places_of(crate: Crate, walk: Walk) -> dict[tuple[str, str], range]:
-    """The numbers of the calls of each fault, from where crate begins: what its interpreter needs is another matter."""
+    """The numbers of the calls of each fault, from where crate has begun: its interpreter is another matter."""
     walk.prepare(crate)
     calls = sorted({call for names in FAULTS.values() for call in names})
-    numbers, before = strikes.record(crate, calls, *walk.words, linger=walk.linger, begin="crate/__main__.py")
+    numbers, before = strikes.record(crate, calls, *walk.words, linger=walk.linger, begin="hot.cpython")
     crate.ok("rm", "-f", "job")
     return {
         (error, call): range(before.get(call, 0) + 1, numbers[call] + 1)
@@ -56,9 +56,11 @@ def places_of(crate: Crate, walk: Walk) -> dict[tuple[str, str], range]:
     }
 
 
-def assert_told(result: Result) -> None:
+def assert_told(call: str, result: Result) -> None:
     """Either it worked, or one line says what did not."""
     assert "Traceback" not in result.err, result.err
+    if result.status == 125 and call == "write" and not result.err + result.out:
+        return  # of each process the same write fails, and this one's was that very line
     if result.status:
         assert result.status in (1, 2, 125, 126, 127), result
         assert result.err.startswith("Error: ") and result.err.count("\n") == 1, result
@@ -70,7 +72,7 @@ def fail(crate: Crate, walk: Walk, error: str, call: str, number: int) -> None:
     walk.prepare(crate)
     result = strikes.strike(crate, call, f"error={error}", number, *walk.words, linger=walk.linger)
     walk.check(crate)
-    assert_told(result)
+    assert_told(call, result)
 
 
 def draw(places: dict[tuple[str, str], range], count: int, seed: int) -> Iterator[tuple[str, str, int]]:

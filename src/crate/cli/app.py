@@ -139,6 +139,8 @@ def report(error: BaseException) -> int:
         text, status = str(error), error.exit_status
     elif isinstance(error, OSError) and error.strerror:
         text, status = _os_error(error), 125
+    elif isinstance(error, ImportError):
+        text, status = f"cannot load a module: {error}", 125
     elif isinstance(error, MemoryError):
         text, status = "out of memory", 125
     else:

@@ -20,7 +20,7 @@ from crate.errors import CrateError
 from crate.net import sandbox
 from crate.oci import json
 from crate.storage import containers, journal
-from crate.storage.durable import write_file
+from crate.storage.durable import read_file, write_file
 from crate.storage.roots import Roots
 
 TYPE_CHECKING = False
@@ -46,6 +46,8 @@ def finish(monitor: Monitor) -> NoReturn:
     if group.pids():
         group.kill()  # in a pid namespace that it shares, the end of its first process ends no other
     streams.drain()
+    if monitor.lean:
+        _learn_name(facts)
     ended = {
         "version": 1,
         "status": "exited",
@@ -69,10 +71,21 @@ def finish(monitor: Monitor) -> NoReturn:
     bury(monitor, ended)
 
 
+def _learn_name(facts: dict[str, Any]) -> None:
+    """It may have been renamed since this process was given its facts."""
+    try:
+        facts["name"] = json.loads(read_file(f"{facts['files']}/container.json"))["name"]
+    except (OSError, ValueError, KeyError):
+        pass  # removed under it
+
+
 def bury(monitor: Monitor, ended: dict[str, Any]) -> NoReturn:
     """Records the end for good, tells the clients, and cleans up; the process ends with it."""
     facts, streams = monitor.facts, monitor.streams
-    record_and_release(facts, ended)
+    try:
+        record_and_release(facts, ended)
+    except (OSError, CrateError):
+        pass  # a full disk: the next command meets a dead monitor's container, and heals it; the clients are answered
     monitor.listener.close()
     streams.tell(wire.ENDED, ended)
     streams.flush_all()
@@ -98,7 +111,10 @@ def record_and_release(facts: dict[str, Any], ended: dict[str, Any]) -> None:
         end_with_sandbox(roots, facts["id"])
     lease = facts["state"].get("lease")
     if lease:
-        sandbox.release(roots, lease)
+        try:
+            sandbox.release(roots, lease)
+        except (OSError, CrateError):
+            pass  # a dead owner's lease is free as well
     if facts["rm"] and not os.access(f"{facts['run_directory']}/{KEPT}", os.F_OK):
         if facts["volumes"]:
             from crate.storage.volumes import remove_each

@@ -210,4 +210,7 @@ def abandon(engine: Engine, container: Container, error: BaseException) -> None:
             "finished_at": before["finished_at"],
             "error": error.message,
         }
-        containers.write_exit(container, failed, durable=False)
+        try:
+            containers.write_exit(container, failed, durable=False)
+        except OSError as second:
+            error.add_note(f"and while recording this: {second}")
