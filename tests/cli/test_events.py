@@ -46,6 +46,8 @@ def test_the_life_of_a_container(crate: Crate) -> None:
     crate.ok("rm", "work")
     assert crate("run", "--rm", *NONE, IMAGE, "true").status == 0
     crate.ok("run", "-d", "--name", "web", *NONE, IMAGE, "sleep", "1000")
+    crate.ok("rename", "web", "site")
+    crate.ok("rename", "site", "web")
     crate.ok("pause", "web")
     crate.ok("unpause", "web")
     assert crate("exec", "web", "sh", "-c", "exit 4").status == 4
@@ -55,9 +57,9 @@ def test_the_life_of_a_container(crate: Crate) -> None:
     crate.ok("rm", "web")
     assert actions(crate, "--filter", "container=job") == ["create", "start", "attach", "died"]
     assert actions(crate, "--filter", "container=work") == ["rename", "remove"]
-    expected = "create start pause unpause exec exec_died update kill died stop remove".split()
+    expected = "create start rename pause unpause exec exec_died update kill died stop remove".split()
     assert actions(crate, "--filter", "container=web") == expected
-    names = {line.split()[2] for line in past(crate, "--filter", "type=container")} - {"job", "work", "web"}
+    names = {line.split()[2] for line in past(crate, "--filter", "type=container")} - {"job", "work", "web", "site"}
     (own,) = names
     assert actions(crate, "--filter", f"container={own}") == ["create", "start", "attach", "died", "remove"]
     ends = objects(crate, "--filter", "event=died", "--filter", "event=exec_died")

@@ -150,6 +150,7 @@ def test_one_that_cannot_be_restarted(crate: Crate, tmp_path: Path) -> None:
     assert state["ExitCode"] == 127 and "/x/run" in state["Error"]
 
 
+@pytest.mark.slow
 def test_the_monitor_is_lean_after_a_restart(crate: Crate) -> None:
     crate.ok("run", "-d", "--name", "job", "--restart", "always", *NONE, IMAGE, "sleep", "1000")
     monitor = monitor_of(crate, "job")
