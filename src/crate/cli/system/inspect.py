@@ -28,7 +28,11 @@ def declare(app: Typer) -> None:
             "--format", "-f", help='Format output using a Go template, "table TEMPLATE" or "json"', metavar="template"
         ),
         flag("--size", "-s", help="Display total file sizes if the type is container"),
-        text("--type", "-t", help='Only inspect objects of the given type ("container", "image", "network", "pod", "volume")'),
+        text(
+            "--type",
+            "-t",
+            help='Only inspect objects of the given type ("container", "image", "network", "pod", "volume")',
+        ),
         flag("--latest", "-l", help="Act on the container created last"),
         help="Return low-level information on containers, images, networks and volumes",
         examples="""
