@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crate.engine import containers
+from crate.engine.inspect import dependencies
 from crate.engine.restarting import stopped_by_user
 from crate.engine.start import start
 from crate.errors import CrateError
@@ -38,7 +39,7 @@ def _in_order(chosen: list[Container]) -> list[Container]:
     def take(container: Container) -> None:
         if waiting.pop(container.id, None) is None:
             return  # it was its turn already, or it is: a circle has no right order
-        for needed in dependencies(container):
+        for needed in dependencies(container.record):
             if needed in waiting:
                 take(waiting[needed])
         ordered.append(container)
@@ -46,12 +47,6 @@ def _in_order(chosen: list[Container]) -> list[Container]:
     for container in chosen:
         take(container)
     return ordered
-
-
-def dependencies(container: Container) -> list[str]:
-    """The full ids of the containers whose namespaces it joins or whose volumes it has."""
-    record = container.record
-    return sorted({slot["container"] for slot in record["joins"].values()} | set(record.get("volumes_from", ())))
 
 
 def start_wanted(

@@ -70,9 +70,7 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
         "ExecIDs": [],
         "GraphDriver": _graph_driver(engine, container, state["pid"]),
         "Mounts": [mount_point(mount) for mount in record["mounts"] if mount["type"] != "tmpfs"],
-        "Dependencies": sorted(
-            {slot["container"] for slot in record["joins"].values()} | set(record.get("volumes_from", ()))
-        ),
+        "Dependencies": dependencies(record),
         "NetworkSettings": network_settings(record, state),
         "Namespace": "",
         "Namespaces": _namespaces(state["pid"]) if running else {},
@@ -86,6 +84,11 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
 
         found["SizeRw"], found["SizeRootFs"] = sizes.of(engine, container)
     return found
+
+
+def dependencies(record: dict[str, Any]) -> list[str]:
+    """The full ids of the containers whose namespaces one joins, or whose volumes it has."""
+    return sorted({slot["container"] for slot in record["joins"].values()} | set(record.get("volumes_from", ())))
 
 
 def when(nanoseconds: int) -> str:
