@@ -222,7 +222,7 @@ mount -t tmpfs none /run/systemd && mkdir /run/systemd/journal && mount -t tmpfs
 journald=$!
 until [ -S /run/systemd/journal/socket ]; do sleep 0.05; done
 "$@" run --network none --log-driver journald --name one crate.local/busybox \\
-    sh -c 'echo out; echo err >&2; printf "\\377\\n"; head -c 20000 /dev/zero | tr "\\0" x' >/dev/null 2>&1
+    sh -c 'echo out; echo err >&2; sleep 0.2; printf "\\377\\n"; head -c 20000 /dev/zero | tr "\\0" x' >/dev/null 2>&1
 journalctl --sync
 "$@" logs one 2>/dev/null | tr x '\\n' | tr -s '\\n'
 "$@" logs one 2>/dev/null | wc -c
