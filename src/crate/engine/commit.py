@@ -11,7 +11,7 @@ from crate.errors import StateError, UsageError
 from crate.image import instructions, making
 from crate.oci import platform
 from crate.oci import reference as references
-from crate.storage import image_record, images, journal, layers
+from crate.storage import image_record, images, journal
 from crate.storage.layer_pack import LayerPack
 
 TYPE_CHECKING = False
@@ -47,10 +47,10 @@ def commit(engine: Engine, container: Container, name: str, options: dict[str, A
     with images.bring_in(engine.roots), LayerPack(engine.roots, parents) as layer:
         _take(engine, container, layer, squash, bool(options.get("pause")))
         layer.write_archive()
-        layers.publish(engine.roots, [layer])
         descriptors: list[Descriptor] = [] if squash or base is None else list(base["manifest"].get("layers") or ())
         config["rootfs"] = {"type": "layers", "diff_ids": [*parents, layer.diff_id]}
-        made = making.make(engine.roots, config, [*descriptors, making.layer_descriptor(layer)], names, form=form)
+        descriptors.append(making.layer_descriptor(layer))
+        made = making.make(engine.roots, config, descriptors, names, form=form, made=[layer])
     journal.of_container(engine.roots, "commit", container.record)
     return made["id"]
 

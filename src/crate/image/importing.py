@@ -8,7 +8,7 @@ from crate.errors import ImageError, UsageError
 from crate.image import instructions, making
 from crate.image.wanted import wanted_platform
 from crate.oci import platform
-from crate.storage import images, journal, layers
+from crate.storage import images, journal
 from crate.storage.inflate import Inflater, inflated
 from crate.storage.layer_pack import LayerImport
 
@@ -41,7 +41,6 @@ def bring(
             layer.fill(_open(source))
         except ImageError as error:
             raise ImageError(f"cannot import {source}: {error.message}", error.hint) from None
-        layers.publish(roots, [layer])
         created, encoded = making.now(), layer.diff_id.partition(":")[2]
         step = {
             "created": created,
@@ -58,7 +57,7 @@ def bring(
         }
         if wanted.variant:
             whole["variant"] = wanted.variant
-        made = making.make(roots, whole, [making.layer_descriptor(layer)], names)
+        made = making.make(roots, whole, [making.layer_descriptor(layer)], names, made=[layer])
     journal.record(roots, "image", "import", made["id"], next(iter(names), ""))
     return made
 

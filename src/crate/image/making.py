@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from crate.errors import StateError, UsageError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from crate.oci.image_spec import Descriptor
     from crate.storage.image_record import ImageRecord
     from crate.storage.layer_pack import LayerImport, LayerPack
+    from crate.storage.layers import LayerTree
     from crate.storage.roots import Roots
 
 FORMATS = ("oci", "docker")
@@ -62,11 +64,13 @@ def make(
     names: Sequence[str] = (),
     *,
     form: str = "oci",
+    made: Sequence[LayerTree] = (),
 ) -> ImageRecord:
     """Makes the image known, durable, under these full names; gives its record.
 
-    `config` is a whole image config whose `rootfs.diff_ids` name layers that are there (`layers.publish`), the blobs of
-    `descriptors`, lowest first, are in the content store. The caller holds the lease of crate.storage.images.
+    `config` is a whole image config whose `rootfs.diff_ids` name layers that are there, or are published here (`made`);
+    the blobs of `descriptors`, lowest first, are in the content store. The caller holds the lease of
+    crate.storage.images.
     """
     types = _OCI if form == "oci" else _DOCKER
     body = json.dumps(config).encode()
@@ -81,10 +85,13 @@ def make(
             for kind, one in zip(kinds, descriptors, strict=True)
         ],
     }
+    manifest_digest = content.put(roots, json.dumps(manifest).encode())
+    if made:
+        layers.publish(roots, made)  # with one sync for blobs and layers, where they are on one file system
     chains = layers.chain_ids(config["rootfs"]["diff_ids"])
     record: ImageRecord = {
         "id": digest.partition(":")[2],
-        "digest": content.put(roots, json.dumps(manifest).encode()),
+        "digest": manifest_digest,
         "names": [],
         "config": dict(config),
         "layers": chains,
@@ -92,8 +99,12 @@ def make(
         "created": str(config["created"]),
         "manifest": manifest,
     }
-    images.enroll(roots, record, names)
+    images.enroll(roots, record, names, synced=bool(made) and _is_one_file_system(roots))
     found = image_record.by_id(roots, record["id"])
     if found is None:
         raise StateError("the image was removed as soon as it was there", "try again")
     return found
+
+
+def _is_one_file_system(roots: Roots) -> bool:
+    return os.stat(f"{roots.graphroot}/images").st_dev == os.stat(f"{roots.graphroot}/layers").st_dev

@@ -31,13 +31,17 @@ def bring_in(roots: Roots) -> Lease:
     return Lease(f"{roots.runroot}/leases/images", shared=True)
 
 
-def enroll(roots: Roots, record: ImageRecord, references: Iterable[str], digests: Iterable[str] = ()) -> None:
+def enroll(
+    roots: Roots, record: ImageRecord, references: Iterable[str], digests: Iterable[str] = (), *, synced: bool = False
+) -> None:
     """Makes an image known and its references stand for it; all is on disk when this returns.
 
     `digests` are others than `record["digest"]` by which it shall be found (that of an index), `references` may be
-    none. Raises StateError where a part is missing, which only a reckless removal explains.
+    none; `synced`: its blobs are on disk already. Raises StateError where a part is missing, which only a
+    reckless removal explains.
     """
-    sync_file_system(f"{roots.graphroot}/images")
+    if not synced:
+        sync_file_system(f"{roots.graphroot}/images")
     with Lock(f"{roots.graphroot}/images"):
         gone = layers.missing(roots, record["layers"])
         if gone:
