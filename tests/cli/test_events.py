@@ -55,15 +55,26 @@ def test_the_life_of_a_container(crate: Crate) -> None:
     crate.ok("kill", "-s", "CONT", "web")
     crate.ok("stop", "-t", "0", "web")
     crate.ok("rm", "web")
+    script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    crate.ok("run", "-d", "--name", "kind", *NONE, IMAGE, "sh", "-c", script)
+    crate.await_line("kind", "ready")
+    crate.ok("stop", "kind")
+    assert actions(crate, "--filter", "container=kind") == ["create", "start", "died", "stop"]
     assert actions(crate, "--filter", "container=job") == ["create", "start", "attach", "died"]
     assert actions(crate, "--filter", "container=work") == ["rename", "remove"]
     expected = "create start rename pause unpause exec exec_died update kill died stop remove".split()
     assert actions(crate, "--filter", "container=web") == expected
-    names = {line.split()[2] for line in past(crate, "--filter", "type=container")} - {"job", "work", "web", "site"}
+    names = {line.split()[2] for line in past(crate, "--filter", "type=container")} - {
+        "job",
+        "work",
+        "web",
+        "site",
+        "kind",
+    }
     (own,) = names
     assert actions(crate, "--filter", f"container={own}") == ["create", "start", "attach", "died", "remove"]
     ends = objects(crate, "--filter", "event=died", "--filter", "event=exec_died")
-    assert [end["ContainerExitCode"] for end in ends] == [3, 0, 4, 137]
+    assert [end["ContainerExitCode"] for end in ends] == [3, 0, 4, 137, 0]
 
 
 def test_the_life_of_other_things(crate: Crate) -> None:

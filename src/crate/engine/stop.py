@@ -28,7 +28,11 @@ def stop(
     """
     if container.state(engine)["status"] not in ("running", "paused", "restarting") or end_for_good(engine, container):
         return
-    seconds = _seconds(container, timeout)
+    _end(engine, container, _seconds(container, timeout), signal, asked_at)
+    journal.of_container(engine.roots, "stop", container.record)
+
+
+def _end(engine: Engine, container: Container, seconds: float, signal: str | None, asked_at: float | None) -> None:
     try:
         if seconds:
             if asked_at is None:
@@ -43,7 +47,6 @@ def stop(
     except StateError:
         await_end(container)  # another one ended it, which is what was wanted; its monitor may still have to record it
     container.state(engine, fresh=True)
-    journal.of_container(engine.roots, "stop", container.record)
 
 
 def ask(engine: Engine, container: Container, timeout: int | None = None, signal: str | None = None) -> float | None:
