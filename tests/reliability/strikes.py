@@ -122,11 +122,26 @@ def _end_group(group: int, linger: float) -> None:
         deadline = time.monotonic() + seconds
         try:
             os.killpg(group, number)
-            while time.monotonic() < deadline:
-                os.killpg(group, 0)
-                time.sleep(0.01)
         except ProcessLookupError:
             return
+        while _lives(group):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of this group is more than a zombie, which the host's init reaps when it likes."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path(f"/proc/{name}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] not in "ZX":
+            return True
+    return False
 
 
 def _tracer(pid: int) -> int:
