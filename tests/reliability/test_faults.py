@@ -87,7 +87,7 @@ def test_fault_somewhere(crate: Crate, name: str) -> None:
     """At a few places, which are others on another day."""
     walk, damage = WALKS[name], Damage(crate)
     seed = random.randrange(1 << 32)
-    for error, call, number in draw(places_of(crate, walk), 4, seed):
+    for error, call, number in draw(places_of(crate, walk), 2, seed):
         damage.note(
             f"{error} at {call} {number} (seed {seed})",
             lambda e=error, c=call, n=number: fail(crate, walk, e, c, n),  # type: ignore[misc]

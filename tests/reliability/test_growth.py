@@ -77,6 +77,6 @@ def test_hundreds_of_runs_with_published_ports(crate: Crate) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("network", ["none", "pasta"])
+@pytest.mark.parametrize("network", ["none", pytest.param("pasta", marks=pytest.mark.requires("pasta"))])
 def test_hundreds_of_runs_of_an_ordinary_user(rootless_crate: Crate, network: str) -> None:
     _check_runs(rootless_crate, 200, "--network", network)

@@ -161,7 +161,7 @@ def test_killed_somewhere(crate: Crate, name: str) -> None:
     """At a few places, which are others on another day."""
     walk, damage = WALKS[name], Damage(crate)
     seed = random.randrange(1 << 32)
-    for call, number in draw(numbers_of(crate, walk), 4, seed):
+    for call, number in draw(numbers_of(crate, walk), 2, seed):
         damage.note(f"{call} {number} (seed {seed})", lambda c=call, n=number: strike(crate, walk, c, n))  # type: ignore[misc]
     damage.check()
 
