@@ -6,12 +6,23 @@ What crate cannot do it says in one line, with its own status; what it can do wi
 from __future__ import annotations
 
 import random
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reliability import strikes
-from reliability.test_kill_commands import IMAGE, Damage, Walk, nothing, removable, running, startable, stoppable
+from reliability.test_kill_commands import (
+    IMAGE,
+    Damage,
+    Walk,
+    nothing,
+    removable,
+    running,
+    startable,
+    status,
+    stoppable,
+)
 from reliability.test_kill_commands import undisturbed as runs
 
 if TYPE_CHECKING:
@@ -71,8 +82,10 @@ def fail(crate: Crate, walk: Walk, error: str, call: str, number: int) -> None:
     """One fault, and the look afterwards."""
     walk.prepare(crate)
     result = strikes.strike(crate, call, f"error={error}", number, *walk.words, linger=walk.linger)
-    walk.check(crate)
     assert_told(call, result)
+    if result.status == 0 and walk.linger and error == "ENOSPC" and call != "openat":
+        assert status(crate) == "running", "a full disk ended it"  # the interpreter of a hand-over must be read, though
+    walk.check(crate)
 
 
 def draw(places: dict[tuple[str, str], range], count: int, seed: int) -> Iterator[tuple[str, str, int]]:
@@ -108,3 +121,52 @@ def test_fault_everywhere(crate: Crate, name: str) -> None:
                 lambda e=error, c=call, n=number: fail(crate, walk, e, c, n),  # type: ignore[misc]
             )
     damage.check()
+
+
+def test_few_descriptors(crate: Crate) -> None:
+    """`ulimit -n`, from too few for a shell to more than enough: crate needs no more than sixteen."""
+    damage = Damage(crate, "--network", "none")
+
+    def act(limit: int) -> None:
+        run = crate.command("run", "--rm", "--network", "none", IMAGE, "echo", "enough")
+        done = subprocess.run(
+            ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *run],
+            env=crate.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        if done.returncode:
+            assert limit < 24 and done.returncode == 125, done
+            assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1, done
+        else:
+            assert done.stdout == "enough\n"
+
+    for limit in (12, 13, 14, 15, 16, 24):
+        damage.note(f"ulimit -n {limit}", lambda limit=limit: act(limit))  # type: ignore[misc]
+    damage.check()
+
+
+def test_full_disk(crate: Crate) -> None:
+    """What runs goes on, is stopped and removed; nothing new begins, and when there is room again, all is as before."""
+    crate.root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", str(crate.root)], check=True)
+    try:
+        crate.ok("run", "-d", "--name", "job", IMAGE, "sh", "-c", "while :; do echo more; sleep 0.01; done")
+        crate.ok("run", "--name", "old", IMAGE, "true")
+        filler = crate.root / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4096))
+        assert "No space left on device" in crate.fails(125, "run", "--rm", IMAGE, "true")
+        assert "No space left on device" in crate.fails(125, "create", IMAGE, "true")
+        assert crate.ok("exec", "job", "echo", "on") == "on"
+        assert crate.inspect("job")["State"]["Running"]
+        crate.ok("rm", "old")
+        crate.ok("stop", "-t", "0", "job")
+        assert crate.inspect("job")["State"]["Status"] == "exited"
+        filler.unlink()
+        assert crate.ok("run", "--rm", IMAGE, "echo", "fine") == "fine"
+        crate.ok("start", "job")
+        crate.ok("rm", "-f", "job")
+        assert [path for name in ("containers", "stage", "names") for path in (crate.root / name).iterdir()] == []
+    finally:
+        crate("rm", "-fa")
+        subprocess.run(["umount", "--lazy", str(crate.root)], check=True)

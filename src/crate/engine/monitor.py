@@ -174,9 +174,12 @@ class Monitor:
         self.lean = True
         _leave_callers_cgroup()
         if not self.facts["rm"]:
-            lost.foresee(self.facts)
             # The caller was answered without waiting for the disk; a container that is to be kept gets there now.
-            containers.sync(containers.paths(roots_of(self.facts), self.facts["id"]))
+            try:
+                lost.foresee(self.facts)
+                containers.sync(containers.paths(roots_of(self.facts), self.facts["id"]))
+            except OSError:
+                pass  # a full or failing disk must not end the container
         handover.execute(self)
 
 
