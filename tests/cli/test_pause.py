@@ -164,7 +164,7 @@ def test_where_only_v1_is_mounted(crate: Crate, busybox: str) -> None:
     for last in (["stop", "ct"], ["kill", "ct"], ["rm", "-f", "ct"]):
         only_v1("run", "-d", "--name", "ct", *NONE, IMAGE, *COUNT)
         only_v1("pause", "ct")
-        (group,) = Path("/sys/fs/cgroup/freezer").rglob(f"{crate.inspect('ct')['Id']}/freezer.state")
+        group = Path("/sys/fs/cgroup/freezer", crate.inspect("ct")["State"]["CgroupPath"].strip("/"), "freezer.state")
         assert group.read_text() == "FROZEN\n" and _state(crate) == "paused"
         assert only_v1(*last) == "ct"
         if last[0] != "rm":
@@ -176,7 +176,7 @@ def test_where_only_v1_is_mounted(crate: Crate, busybox: str) -> None:
 def test_of_an_ordinary_user(rootless_crate: Crate) -> None:
     """Where a v2 group was delegated; else it is refused, and nothing is frozen."""
     rootless_crate.ok("run", "-d", "--name", "ct", *NONE, IMAGE, *COUNT)
-    if any(Path("/sys/fs/cgroup").rglob(rootless_crate.inspect("ct")["Id"])):
+    if rootless_crate.inspect("ct")["State"]["CgroupPath"]:
         rootless_crate.ok("pause", "ct")
         assert _state(rootless_crate, "ct") == "paused"
         rootless_crate.ok("unpause", "ct")
