@@ -35,6 +35,7 @@ _CLONE_NUMBER = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "ppc64le": 120, "
 _KEYCTL_NUMBER = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _ENOSYS = 38
+_EXHAUSTED = (5, 12, 23, 24)  # EIO, ENOMEM, ENFILE, EMFILE
 
 _prctl = function("prctl", "iLLLL")
 _prctl_pointer = function("prctl", "iPLLL")
@@ -153,16 +154,19 @@ def pidfd_send_signal(pidfd: int, signal: int) -> None:
 
 
 def start_time(pid: int) -> int:
-    """When the process started, in clock ticks since boot (field 22 of proc_pid_stat(5)); 0 when it is not there."""
+    """When the process started, in clock ticks since boot (field 22 of proc_pid_stat(5)); 0 when it is not there.
+
+    OSError when it cannot be told for want of descriptors or memory: no process is to be taken for dead for that.
+    """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        text = os.read(fd, 4096)
-    except OSError:
-        return 0  # it died between open and read: ESRCH
-    finally:
-        os.close(fd)
+        try:
+            text = os.read(fd, 4096)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            raise
+        return 0  # ENOENT; ESRCH when it died between open and read; EACCES of a stranger's (hidepid)
     fields = text[text.rfind(b")") + 2 :].split()
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
