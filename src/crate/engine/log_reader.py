@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Entry = dict[str, Any]
 
 _BLOCK = 1 << 18
+_LOOKS = 100  # at the parts of a log that is being rotated all the time
 
 
 class LogReader:
@@ -91,10 +92,16 @@ class LogReader:
         if self._dir_fd < 0:
             return
         last = self._queue[-1] if self._queue else self._file
-        for name in self._newer(last) if last else [*self._parts(), self._name]:
-            part = self._open(name)
-            if part:
-                self._queue.append(part)
+        parts: list[_Part] = []
+        for _ in range(_LOOKS):
+            while parts:
+                parts.pop().close()
+            seen = self._look()
+            parts = [part for name in _newer(last, seen) if (part := self._open(name))]
+            # Else a rotation came in between, and gave the names to other parts.
+            if [known[:2] for known in self._look()] == [known[:2] for known in seen]:
+                break
+        self._queue += parts
 
     def _open(self, name: str) -> _Part | None:
         for known in (name, f"{name.removesuffix('.gz')}.gz"):  # compressed since it was seen
@@ -115,8 +122,8 @@ class LogReader:
                 numbers[int(number)] = entry
         return [numbers[number] for number in sorted(numbers, reverse=True)]
 
-    def _newer(self, last: _Part) -> list[str]:
-        """The names of what was written after a part."""
+    def _look(self) -> list[tuple[str, int, int]]:
+        """Name, inode and time of the last change (ns) of every part, the oldest first."""
         found = []
         for name in [*self._parts(), self._name]:
             try:
@@ -124,10 +131,17 @@ class LogReader:
             except FileNotFoundError:
                 continue
             found.append((name, status.st_ino, status.st_mtime_ns))
-        inodes = [inode for _, inode, _ in found]
-        if last.inode in inodes:
-            return [name for name, _, _ in found[inodes.index(last.inode) + 1 :]]
-        return [name for name, _, modified in found if modified > last.modified()]  # it is gone, or compressed
+        return found
+
+
+def _newer(last: _Part | None, seen: list[tuple[str, int, int]]) -> list[str]:
+    """The names of what was written after a part; all when there is none."""
+    inodes = [inode for _, inode, _ in seen]
+    if not last:
+        return [name for name, _, _ in seen]
+    if last.inode in inodes:
+        return [name for name, _, _ in seen[inodes.index(last.inode) + 1 :]]
+    return [name for name, _, modified in seen if modified > last.modified()]  # it is gone, or compressed
 
 
 class _Part:
