@@ -28,7 +28,7 @@ def test_shell(crate: Crate, spawn: Spawn) -> None:
     terminal.resize(40, 120)
     terminal.type("trap 'stty size' WINCH; stty size\n")
     terminal.expect("40 120")
-    terminal.type("echo begi''n; sleep 1000\n")
+    terminal.type("sh -c 'echo begi\"\"n; exec sleep 1000'\n")  # in the foreground before it says so
     terminal.expect("begin")
     terminal.type("\x03")
     terminal.expect(PROMPT)
