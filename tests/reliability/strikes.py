@@ -22,6 +22,11 @@ _CALL = re.compile(r"(\d* *)(\w+)\(")  # with -f, the pid is first
 TIMEOUT_SECONDS = 30.0
 
 
+def seed() -> int:
+    """What the default run's few places are drawn by: the same each time, so that a failure can be had again."""
+    return int(os.environ.get("CRATE_TEST_SEED", "1"))
+
+
 def strike(
     crate: Crate, call: str, effect: str, number: int, *arguments: str, follow: bool = True, linger: float = 0.0
 ) -> Result:

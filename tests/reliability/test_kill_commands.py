@@ -158,9 +158,9 @@ def draw(numbers: dict[str, int], count: int, seed: int) -> Iterator[tuple[str, 
 
 @pytest.mark.parametrize("name", WALKS)
 def test_killed_somewhere(crate: Crate, name: str) -> None:
-    """At a few places, which are others on another day."""
+    """At a few places; CRATE_TEST_SEED draws others."""
     walk, damage = WALKS[name], Damage(crate)
-    seed = random.randrange(1 << 32)
+    seed = strikes.seed()
     for call, number in draw(numbers_of(crate, walk), 2, seed):
         damage.note(f"{call} {number} (seed {seed})", lambda c=call, n=number: strike(crate, walk, c, n))  # type: ignore[misc]
     damage.check()
@@ -193,7 +193,7 @@ def test_ordinary_user_killed_at_many_places(rootless_crate: Crate, command: tup
 def _walk_of_user(crate: Crate, command: tuple[str, ...], count: int) -> None:
     network = ("--network", "none")
     walk = Walk((*command, *network, "--name", "job", IMAGE, "sleep", "0.5"), nothing, startable, LINGER)
-    damage, seed = Damage(crate, *network), random.randrange(1 << 32)
+    damage, seed = Damage(crate, *network), strikes.seed()
     for call, number in draw(numbers_of(crate, walk), count, seed):
         damage.note(f"{call} {number} (seed {seed})", lambda c=call, n=number: strike(crate, walk, c, n))  # type: ignore[misc]
     damage.check()
@@ -229,7 +229,7 @@ LAST_CALLS = {
 
 def test_monitor_killed_while_it_buries(crate: Crate) -> None:
     """At a few of the calls between the end of the container and the end of its monitor."""
-    damage, seed = Damage(crate), random.randrange(1 << 32)
+    damage, seed = Damage(crate), strikes.seed()
     for call, number in draw(LAST_CALLS, 3, seed):
         damage.note(
             f"{call} {number} (seed {seed})",

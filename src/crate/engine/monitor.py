@@ -202,9 +202,14 @@ def _leave_callers_cgroup() -> None:
 
 def settle_process() -> None:
     """Makes the process a monitor: its name, and signals that must not end it."""
-    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
-    os.write(fd, b"crate:monitor")
-    os.close(fd)
+    try:
+        fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"crate:monitor")
+        finally:
+            os.close(fd)
+    except OSError:
+        pass  # a name is not worth a container: after a hand-over one runs already
     for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTERM):
         _signal.signal(number, _signal.SIG_IGN)
 
