@@ -38,6 +38,8 @@ class CrateError(Exception):
     """An expected failure: what happened, what to do, and the exit status that tells it."""
 
     exit_status = 125
+    #: lines that are shown below the message: a place in a file, the last output of a program
+    detail = ""
 
     def __init__(self, message: str, hint: str | None = None, exit_status: int | None = None) -> None:
         super().__init__(message)

@@ -146,8 +146,11 @@ def report(error: BaseException) -> int:
     else:
         text = f"unexpected {type(error).__name__}: {error} (hint: this is a bug in crate, see it with crate --debug)"
         status = 125
+    lines = [f"Error: {output.one_line(text)}"]
+    if isinstance(error, CrateError) and error.detail:
+        lines += map(output.one_line, error.detail.split("\n"))
     try:
-        output.write(f"Error: {output.one_line(text)}\n", 2)
+        output.write("\n".join([*lines, ""]), 2)
     except OSError:
         pass  # nobody reads it; the status still tells
     return status
