@@ -15,6 +15,7 @@ from crate.plan.ports import parse_publish
 from crate.settings import Settings
 
 if TYPE_CHECKING:
+    from crate.net.endpoint import Attachment, Endpoint
     from crate.net.sandbox import Lease, Request
 
 
@@ -33,6 +34,11 @@ class Container:
 
     def __init__(self, name: str, lease: Lease) -> None:
         self.name, self.lease = name, lease
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Its place on its first network."""
+        return self.lease["endpoints"][0]
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Starts a command in the namespace."""
@@ -76,11 +82,14 @@ class Net:
         self.namespaces.append(name)
         return name
 
-    def request(self, *publish: str, **more: str) -> Request:
-        """What a container asks for with these `-p`."""
-        request: Request = {"mode": "bridge", "ports": [port for text in publish for port in parse_publish(text)]}
-        request.update(more)  # type: ignore[typeddict-item]
-        return request
+    def request(self, *publish: str, network: str = "", **more: str) -> Request:
+        """What a container asks for with these `-p` on one network: the default one, if none is named."""
+        attachment: Attachment = {
+            "network": network or self.bridge, "ip": "", "ip6": "", "mac": "", "aliases": [], "interface": ""
+        }  # fmt: skip
+        attachment.update(more)  # type: ignore[typeddict-item]
+        ports = [port for text in publish for port in parse_publish(text)]
+        return {"mode": "bridge", "networks": [attachment], "ports": ports}
 
     def container(self, *publish: str, **more: str) -> Container:
         """A namespace that went through prepare, connect and publish."""

@@ -12,7 +12,7 @@ import pytest
 
 from crate.errors import HostError, KernelError, NameInUseError, NotFoundError, UsageError
 from crate.linux import namespace
-from crate.net import bridge, default_network, inspection, sandbox, store
+from crate.net import bridge, default_network, sandbox
 from net.scene import Net, ask, sh
 
 pytestmark = pytest.mark.requires("root", "nft")
@@ -25,7 +25,7 @@ def prefix(net: Net) -> str:
 def test_a_container_gets_address_route_and_loopback(net: Net) -> None:
     container = net.container()
     first = prefix(net)
-    assert container.lease["address"] == f"{first}.2"
+    assert container.endpoint["address"] == f"{first}.2"
     shown = json.loads(container.run("ip", "-j", "address"))
     assert [link["ifname"] for link in shown] == ["lo", "eth0"]
     loopback, eth0 = shown
@@ -35,7 +35,7 @@ def test_a_container_gets_address_route_and_loopback(net: Net) -> None:
     ]
     assert (
         eth0["address"]
-        == container.lease["mac"]
+        == container.endpoint["mac"]
         == "02:42:" + ":".join(f"{int(n):02x}" for n in first.split(".")) + ":02"
     )
     routes = json.loads(container.run("ip", "-j", "route"))
@@ -43,16 +43,16 @@ def test_a_container_gets_address_route_and_loopback(net: Net) -> None:
         ("default", f"{first}.1"),
         (f"{first}.0/24", None),
     }
-    host_end = json.loads(sh(f"ip -j link show {container.lease['host_interface']}"))[0]
+    host_end = json.loads(sh(f"ip -j link show {container.endpoint['host_interface']}"))[0]
     assert host_end["master"] == net.bridge
-    assert host_end["mtu"] == eth0["mtu"] == container.lease["mtu"]
+    assert host_end["mtu"] == eth0["mtu"] == container.endpoint["mtu"]
 
 
 def test_containers_reach_each_other_and_the_host(net: Net) -> None:
     one, other = net.container(), net.container()
     net.serve(one)
-    assert ask(other, one.lease["address"], 80) == f"hello {other.lease['address']}"
-    assert ask(None, one.lease["address"], 80) == f"hello {one.lease['gateway']}"
+    assert ask(other, one.endpoint["address"], 80) == f"hello {other.endpoint['address']}"
+    assert ask(None, one.endpoint["address"], 80) == f"hello {one.endpoint['gateway']}"
 
 
 def test_what_leaves_the_host_has_the_hosts_address(net: Net, outside: str) -> None:
@@ -66,7 +66,7 @@ def test_what_leaves_the_host_has_the_hosts_address(net: Net, outside: str) -> N
 def test_a_given_address_and_mac(net: Net) -> None:
     first = prefix(net)
     container = net.container(ip=f"{first}.77", mac="02:00:00:00:00:01")
-    assert container.lease["address"] == f"{first}.77"
+    assert container.endpoint["address"] == f"{first}.77"
     assert "link/ether 02:00:00:00:00:01" in container.run("ip", "link", "show", "eth0")
     with pytest.raises(NameInUseError, match=f"cannot use address {first}.77: container"):
         net.container(ip=f"{first}.77")
@@ -75,16 +75,16 @@ def test_a_given_address_and_mac(net: Net) -> None:
     with pytest.raises(UsageError, match="is the gateway"):
         net.container(ip=f"{first}.1")
     net.end(container)
-    assert net.container(ip=f"{first}.77").lease["address"] == f"{first}.77"
+    assert net.container(ip=f"{first}.77").endpoint["address"] == f"{first}.77"
 
 
 def test_ipv6(net6: Net) -> None:
     one, other = net6.container("8080:80"), net6.container()
-    assert one.lease["address6"].endswith("::2")
+    assert one.endpoint["address6"].endswith("::2")
     net6.serve(one, 80, address="::")
-    assert ask(other, one.lease["address6"], 80) == f"hello {other.lease['address6']}"
-    assert "default via " + one.lease["gateway6"] in one.run("ip", "-6", "route")
-    assert ask(None, one.lease["gateway6"], one.lease["ports"][0]["host_port"]).startswith("hello fd00:")
+    assert ask(other, one.endpoint["address6"], 80) == f"hello {other.endpoint['address6']}"
+    assert "default via " + one.endpoint["gateway6"] in one.run("ip", "-6", "route")
+    assert ask(None, one.endpoint["gateway6"], one.lease["ports"][0]["host_port"]).startswith("hello fd00:")
 
 
 def test_the_record_of_the_network_is_written_once_and_shown_as_podman_does(net: Net) -> None:
@@ -94,15 +94,15 @@ def test_the_record_of_the_network_is_written_once_and_shown_as_podman_does(net:
     assert record["name"] == record["network_interface"] == net.bridge
     assert record["subnets"] == [{"subnet": f"{prefix(net)}.0/24", "gateway": f"{prefix(net)}.1"}]
     second = net.container()
-    assert second.lease["gateway"] == first.lease["gateway"]
+    assert second.endpoint["gateway"] == first.endpoint["gateway"]
 
 
 def test_another_store_shares_the_bridge_and_its_leases(net: Net) -> None:
     first = net.container()
     net.roots.graphroot += "-other"
     second = net.container()
-    assert second.lease["gateway"] == first.lease["gateway"]
-    assert second.lease["address"] != first.lease["address"]
+    assert second.endpoint["gateway"] == first.endpoint["gateway"]
+    assert second.endpoint["address"] != first.endpoint["address"]
 
 
 def test_a_bridge_that_was_deleted_comes_back(net: Net) -> None:
@@ -110,7 +110,7 @@ def test_a_bridge_that_was_deleted_comes_back(net: Net) -> None:
     sh(f"ip link del {net.bridge}")
     one, other = net.container(), net.container()
     net.serve(one)
-    assert ask(other, one.lease["address"], 80).startswith("hello")
+    assert ask(other, one.endpoint["address"], 80).startswith("hello")
 
 
 def test_a_bridge_that_is_down_comes_up(net: Net) -> None:
@@ -118,7 +118,7 @@ def test_a_bridge_that_is_down_comes_up(net: Net) -> None:
     sh(f"ip link set {net.bridge} down")
     one = net.container()
     net.serve(one)
-    assert ask(None, one.lease["address"], 80).startswith("hello")
+    assert ask(None, one.endpoint["address"], 80).startswith("hello")
 
 
 def test_an_interface_of_that_name_that_is_no_bridge(net: Net) -> None:
@@ -194,33 +194,6 @@ def test_the_end_leaves_the_bridge_and_nothing_else(net: Net) -> None:
             break
         subprocess.run(["sleep", "0.02"], check=True)
     assert os.listdir(members) == []
-
-
-def test_inspection_shows_the_bridge_and_the_living(net: Net) -> None:
-    container = net.container("127.0.0.1::80", mac="02:00:00:00:00:01")
-    network = store.load(net.roots, net.bridge)
-    shown = inspection.interface(network)
-    assert shown["up"]
-    assert shown["index"] == container.lease["bridge_index"]
-    assert shown["addresses"] == [f"{container.lease['gateway']}/24"]
-    assert shown["members"] == [container.lease["host_interface"]]
-    port = container.lease["ports"][0]["host_port"]
-    assert inspection.members(network, net.settings) == [
-        {
-            "container": container.lease["container"],
-            "subnets": [{"ipnet": f"{container.lease['address']}/24", "gateway": container.lease["gateway"]}],
-            "mac_address": "02:00:00:00:00:01",
-            "ports": [["127.0.0.1", port, 80, "tcp"]],
-        }
-    ]
-    net.end(container)
-    assert inspection.members(network, net.settings) == []
-
-
-def test_inspection_of_a_bridge_that_is_not_there(net: Net) -> None:
-    network = default_network.ensure(net.roots, net.settings)
-    assert inspection.interface(network)["index"] == 0
-    assert inspection.members(network, net.settings) == []
 
 
 def test_a_lease_directory_that_cannot_be_made(net: Net) -> None:

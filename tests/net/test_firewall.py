@@ -104,7 +104,7 @@ def test_the_table_is_what_nft_reads(net: Net) -> None:
     expected = TABLE.replace("TABLE", net.table).replace("BRIDGE", net.bridge)
     expected = expected.replace("SUBNET", net.settings.get("network.address_pools")[0])
     expected = expected.replace("PORT", str(container.lease["ports"][0]["host_port"]))
-    assert listed(net) == expected.replace("ADDRESS", container.lease["address"])
+    assert listed(net) == expected.replace("ADDRESS", container.endpoint["address"])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_the_next_start_makes_the_table_whole_again(net: Net, spoil: str) -> Non
     sh(f"nft '{spoil.format(table=net.table)}'")
     other = net.container()
     assert listed(net) == whole, "the running container's port is there again"
-    assert ask(other, container.lease["gateway"], port).startswith("hello")
+    assert ask(other, container.endpoint["gateway"], port).startswith("hello")
 
 
 def test_a_table_that_vanishes_before_the_publishing_is_made_again(net: Net) -> None:

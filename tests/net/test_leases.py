@@ -45,7 +45,7 @@ def test_a_hundred_starts_at_once_get_a_hundred_addresses(net: Net) -> None:
         name = secrets.token_hex(32)
         lease = sandbox.prepare(net.roots, net.settings, net.request("127.0.0.1::80"), name)
         port = lease["ports"][0]["host_port"]
-        os.write(tell_fd, f"{lease['address']} {name} {port}\n".encode())
+        os.write(tell_fd, f"{lease['endpoints'][0]['address']} {name} {port}\n".encode())
         signal.pause()
 
     pids = [forked(owner) for _ in range(100)]
@@ -76,7 +76,7 @@ def killed_owner(net: Net) -> tuple[str, int]:
     def owner() -> None:
         lease = sandbox.prepare(net.roots, net.settings, net.request("127.0.0.1::80"), secrets.token_hex(32))
         sandbox.publish(lease)
-        os.write(tell_fd, f"{lease['address']} {lease['ports'][0]['host_port']}".encode())
+        os.write(tell_fd, f"{lease['endpoints'][0]['address']} {lease['ports'][0]['host_port']}".encode())
         signal.pause()
 
     pid = forked(owner)
@@ -95,10 +95,10 @@ def elements(net: Net) -> str:
 
 def test_the_address_of_a_killed_owner_is_given_again_when_its_turn_comes(net: Net) -> None:
     address, _ = killed_owner(net)
-    assert net.container().lease["address"] != address
+    assert net.container().endpoint["address"] != address
     assert elements(net)
     heir = net.container(ip=address)
-    assert heir.lease["address"] == address
+    assert heir.endpoint["address"] == address
     assert not elements(net), "the port of the dead one must not lead to its heir"
 
 
@@ -109,7 +109,7 @@ def test_a_sweep_removes_what_killed_owners_left(net: Net) -> None:
     living_element = elements(net)
     net.end(living)
     address, _ = killed_owner(net)
-    living = net.container(f"127.0.0.1:{living.lease['ports'][0]['host_port']}:80", ip=living.lease["address"])
+    living = net.container(f"127.0.0.1:{living.lease['ports'][0]['host_port']}:80", ip=living.endpoint["address"])
     assert address in os.listdir(killed_owner_of)
     assert len(firewall.sweep(net.table, str(net.lease_root))) == 1
     assert firewall.sweep(net.table, str(net.lease_root)) == []
@@ -130,8 +130,8 @@ def test_who_ends_finishes_what_one_killed_after_its_release_began(net: Net) -> 
     killed = net.container("127.0.0.1::80")
     sandbox.release(net.roots, killed.lease)
     assert elements(net)
-    heir = net.container(ip=killed.lease["address"])
-    assert heir.lease["address"] == killed.lease["address"] and not elements(net)
+    heir = net.container(ip=killed.endpoint["address"])
+    assert heir.endpoint["address"] == killed.endpoint["address"] and not elements(net)
     net.containers.remove(killed)
     other = net.container("127.0.0.1::80")
     sandbox.release(net.roots, other.lease)
@@ -146,7 +146,7 @@ def test_the_former_owner_of_a_restarted_container_withdraws_nothing(net: Net) -
     first = net.container("127.0.0.1::80")
     before = elements(net)
     sandbox.release(net.roots, first.lease)
-    port, address = first.lease["ports"][0]["host_port"], first.lease["address"]
+    port, address = first.lease["ports"][0]["host_port"], first.endpoint["address"]
     pid = forked(signal.pause)
     request = net.request(f"127.0.0.1:{port}:80", ip=address)
     second = sandbox.prepare(net.roots, net.settings, request, first.lease["container"], owner_pid=pid)
@@ -164,7 +164,7 @@ def test_an_owner_may_be_named(net: Net) -> None:
     pid = forked(signal.pause)
     lease = sandbox.prepare(net.roots, net.settings, net.request(), secrets.token_hex(32), owner_pid=pid)
     assert lease["owner"][0] == pid
-    record = dict(addresses.records(lease["lease_directory"]))[lease["address"]]
+    record = dict(addresses.records(lease["endpoints"][0]["lease_directory"]))[lease["endpoints"][0]["address"]]
     assert addresses.is_alive(record)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

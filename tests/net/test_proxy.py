@@ -86,7 +86,7 @@ def number(container: Container) -> int:
 
 def test_the_ipv6_loopback_and_an_own_ipv6_address_are_reached(net: Net, container: Container, loop: Loop) -> None:
     net.serve(container)
-    assert ask(None, "::1", number(container)) == f"hello {container.lease['gateway']}"
+    assert ask(None, "::1", number(container)) == f"hello {container.endpoint['gateway']}"
     sh(f"ip addr add fd00:7::1/128 dev {net.bridge} nodad")
     assert ask(None, "fd00:7::1", number(container)).startswith("hello")
     assert loop.turns

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.requires("root", "nft")
 def test_a_port_is_reached_from_everywhere(net: Net, outside: str, protocol: str) -> None:
     container, other = net.container(f"80/{protocol}"), net.container()
     net.serve(container, 80, protocol)
-    port, gateway, wire = container.lease["ports"][0]["host_port"], container.lease["gateway"], host_on_the_wire(net)
+    port, gateway, wire = container.lease["ports"][0]["host_port"], container.endpoint["gateway"], host_on_the_wire(net)
     outside_address = wire[:-1] + "2"
     assert ask(None, "127.0.0.1", port, protocol) == f"hello {gateway}"
     assert ask(None, "127.5.6.7", port, protocol) == f"hello {gateway}"
@@ -40,7 +40,7 @@ def test_a_port_of_one_address_is_reached_by_it_alone(net: Net, outside: str) ->
     for place in (outside, None, other):
         assert ask(place, wire, port).startswith("hello")
     assert ask(None, "127.0.0.1", port) == "Connection refused"
-    assert ask(other, container.lease["gateway"], port) == "Connection refused"
+    assert ask(other, container.endpoint["gateway"], port) == "Connection refused"
 
 
 def test_a_port_of_the_loopback_is_reached_by_the_host_alone(net: Net, outside: str) -> None:
@@ -50,20 +50,20 @@ def test_a_port_of_the_loopback_is_reached_by_the_host_alone(net: Net, outside: 
     assert ask(None, "127.0.0.1", port).startswith("hello")
     assert ask(None, wire, port) == "Connection refused"
     assert ask(outside, wire, port) == "Connection refused"
-    assert ask(other, container.lease["gateway"], port) == "Connection refused"
+    assert ask(other, container.endpoint["gateway"], port) == "Connection refused"
 
 
 def test_no_route_and_no_forged_packet_reaches_a_port_of_the_loopback(net: Net, outside: str) -> None:
     container, other = net.container("127.0.0.1::80"), net.container()
     net.serve(container)
-    port, wire, address = container.lease["ports"][0]["host_port"], host_on_the_wire(net), container.lease["address"]
+    port, wire, address = container.lease["ports"][0]["host_port"], host_on_the_wire(net), container.endpoint["address"]
     # The other host sends to our containers' subnet through us.
     sh(f"ip -n {outside} route add {address}/32 via {wire}")
     assert ask(outside, address, 80, seconds=1) == "timeout"
     # It sends 127.0.0.1 to us, and every interface of ours would take it (as kube-proxy sets it).
     link = f"ct{net.mark}o"
     sh(f"sysctl -qw net.ipv4.conf.{link}.route_localnet=1")
-    for place, via in ((outside, wire), (other.name, container.lease["gateway"])):
+    for place, via in ((outside, wire), (other.name, container.endpoint["gateway"])):
         sh(f"ip netns exec {place} sysctl -qw net.ipv4.conf.all.route_localnet=1")
         sh(f"ip -n {place} route del local 127.0.0.0/8 dev lo table local")
         sh(f"ip -n {place} route del local 127.0.0.1 dev lo table local")
@@ -75,8 +75,8 @@ def test_no_route_and_no_forged_packet_reaches_a_port_of_the_loopback(net: Net, 
 def test_a_port_that_is_not_published_is_not_reached_from_outside(net: Net, outside: str) -> None:
     container = net.container("80")
     net.serve(container, 81)
-    sh(f"ip -n {outside} route add {container.lease['address']}/32 via {host_on_the_wire(net)}")
-    assert ask(outside, container.lease["address"], 81, seconds=1) == "timeout"
+    sh(f"ip -n {outside} route add {container.endpoint['address']}/32 via {host_on_the_wire(net)}")
+    assert ask(outside, container.endpoint["address"], 81, seconds=1) == "timeout"
 
 
 def test_networks_are_isolated_and_meet_at_published_ports(net: Net, net6: Net) -> None:
@@ -85,8 +85,8 @@ def test_networks_are_isolated_and_meet_at_published_ports(net: Net, net6: Net) 
     )
     here, there = net.container("80"), net6.container()
     net.serve(here)
-    assert ask(there, here.lease["address"], 80, seconds=1) == "timeout"
-    assert ask(there, here.lease["gateway"], here.lease["ports"][0]["host_port"]).startswith("hello")
+    assert ask(there, here.endpoint["address"], 80, seconds=1) == "timeout"
+    assert ask(there, here.endpoint["gateway"], here.lease["ports"][0]["host_port"]).startswith("hello")
 
 
 def test_ranges_and_two_addresses(net: Net) -> None:
@@ -120,7 +120,7 @@ def test_a_taken_address_gives_its_ports_back(net: Net) -> None:
     holder = net.container()
     fds = len(os.listdir("/proc/self/fd"))
     with pytest.raises(NameInUseError):
-        net.container("127.0.0.1::80", ip=holder.lease["address"])
+        net.container("127.0.0.1::80", ip=holder.endpoint["address"])
     assert len(os.listdir("/proc/self/fd")) == fds
 
 
@@ -139,7 +139,7 @@ def test_what_a_killed_owner_left_is_overwritten_by_the_next(net: Net) -> None:
 
 def test_the_discard_of_one_spares_an_heir_with_its_address_and_port(net: Net) -> None:
     first = net.container("127.0.0.1::80")
-    port, address = first.lease["ports"][0]["host_port"], first.lease["address"]
+    port, address = first.lease["ports"][0]["host_port"], first.endpoint["address"]
     sandbox.release(net.roots, first.lease)
     heir = net.container(f"127.0.0.1:{port}:80", ip=address)
     net.serve(heir)
@@ -161,7 +161,7 @@ def test_a_thousand_ports(net: Net) -> None:
 def test_ipv6_ports(net6: Net) -> None:
     container, other = net6.container("80"), net6.container()
     net6.serve(container, address="::")
-    port, gateway = container.lease["ports"][0]["host_port"], container.lease["gateway6"]
+    port, gateway = container.lease["ports"][0]["host_port"], container.endpoint["gateway6"]
     assert ask(other, gateway, port) == f"hello {gateway}"
     assert ask(None, gateway, port) == f"hello {gateway}"
 

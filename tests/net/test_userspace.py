@@ -16,6 +16,7 @@ import pytest
 
 from crate.errors import HostError, UsageError
 from crate.net import sandbox, userspace
+from crate.net.endpoint import blank
 from crate.settings import Settings
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def test_a_port_published_by_pasta_keeps_the_clients_address(place: Path) -> Non
 def test_a_port_published_by_slirp4netns(place: Path) -> None:
     owner = Owner(place, "slirp4netns", "127.0.0.1::80", SERVER)
     lease = owner.lease()
-    assert lease["address"] == "10.0.2.100"
+    assert lease["endpoints"][0]["address"] == "10.0.2.100"
     assert owner.line() == "ready"
     assert ask_host("127.0.0.1", lease["ports"][0]["host_port"]) == "hello 10.0.2.2"
     assert owner.process.communicate()[0] == "helper gone []\n"
@@ -242,7 +243,8 @@ def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch, mo
 
 
 def _lease(options: str, ports: list[dict[str, Any]]) -> Any:
-    return {"interface": "eth0", "options": options, "ports": ports, "lease_directory": "/run/x", "container": "abc"}
+    endpoints = [blank("pasta", "eth0")]
+    return {"endpoints": endpoints, "options": options, "ports": ports, "directory": "/run/x", "container": "abc"}
 
 
 def test_the_command_line_of_pasta() -> None:

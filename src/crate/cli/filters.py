@@ -143,8 +143,10 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         return any(value in (m.get("name"), m.get("source"), m.get("destination")) for m in mounts)
 
     def network(container: Container, value: str) -> bool:
-        request = container.record.get("network") or {}
-        names = [request.get("network"), request.get("mode"), *(n["network"] for n in request.get("networks") or [])]
+        from crate.engine import attachments
+
+        request = container.record["network"]
+        names = [request["mode"], *attachments.names(request)]
         return value in names or _network_name(engine, value) in names
 
     def published(container: Container, value: str) -> bool:
@@ -267,7 +269,10 @@ def pods(engine: Engine, given: Iterable[str], listed: list[Pod]) -> list[Pod]:
             raise UsageError(f'invalid filter "ctr-number={value}"', "a number") from None
 
     def by_network(pod: Pod, value: str) -> bool:
-        return any(value in (m.record["network"].get("network"), m.record["network"]["mode"]) for m in pod.members)
+        from crate.engine import attachments
+
+        requests = [member.record["network"] for member in pod.members]
+        return any(value in (request["mode"], *attachments.names(request)) for request in requests)
 
     def by_state(pod: Pod, value: str) -> bool:
         known = {"stopped": "exited"}.get(value, value)

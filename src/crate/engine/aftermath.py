@@ -38,8 +38,8 @@ def finish(monitor: Monitor) -> NoReturn:
     facts, streams = monitor.facts, monitor.streams
     state = facts["state"]
     _, status = os.waitpid(state["pid"], 0)
-    if os.access(f"{facts['run_directory']}/cgroup.json", os.F_OK):
-        from crate.engine.regrouping import adopt
+    if os.access(f"{facts['run_directory']}/amended.json", os.F_OK):
+        from crate.engine.amendments import adopt
 
         adopt(facts["run_directory"], state)
     group = cgroup.from_record(state["cgroup"])

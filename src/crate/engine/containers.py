@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 EXIT = "exit.json"
 #: the mark, in the run directory, of a container that was paused: the kernel knows whether it still is
 PAUSED = "paused"
-#: the file, in the run directory, of a container that was given further control groups while it runs (regrouping.py)
-REGROUPED = "cgroup.json"
+#: the file, in the run directory, of a container that was given further control groups while it runs (amendments.py)
+AMENDED = "amended.json"
 #: the directory, in that of a container, with one file for each container that depends on it
 DEPENDENTS = "dependents"
 
@@ -67,8 +67,8 @@ class Container:
         for _ in range(3):
             live = _read(self.paths.state)
             if live and is_alive(live["monitor_pid"], live["monitor_start"], live["boot_id"]):
-                if os.access(f"{self.paths.run_directory}/{REGROUPED}", os.F_OK):
-                    from crate.engine.regrouping import adopt
+                if os.access(f"{self.paths.run_directory}/{AMENDED}", os.F_OK):
+                    from crate.engine.amendments import adopt
 
                     adopt(self.paths.run_directory, live)
                 if os.access(f"{self.paths.run_directory}/{PAUSED}", os.F_OK) and _is_frozen(live):

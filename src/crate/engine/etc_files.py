@@ -21,6 +21,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
     """
     wanted = record["files"]
     hostname = wanted["hostname"]
+    endpoints = lease["endpoints"]
     shares_host = record["network"]["mode"] in _SHARES_HOST
     texts: dict[str, str | None] = {
         "hostname": files.hostname_text(hostname),
@@ -31,7 +32,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
             search=wanted["dns_search"],
             options=wanted["dns_options"],
             shares_host_network=shares_host,
-            ipv6=bool(lease["address6"]),
+            ipv6=any(endpoint["address6"] for endpoint in endpoints),
             forwarder=lease["resolver"],
         ),
     }
@@ -39,9 +40,9 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
         texts["hosts"] = files.hosts_text(
             hostname,
             domainname=wanted["domainname"],
-            addresses=[address for address in (lease["address"], lease["address6"]) if address],
+            addresses=[endpoint[key] for endpoint in endpoints for key in ("address", "address6") if endpoint[key]],
             add_host=wanted["hosts"],
-            host_gateway="127.0.0.1" if shares_host else lease["gateway"],
+            host_gateway="127.0.0.1" if shares_host else (endpoints[0]["gateway"] if endpoints else ""),
             host_file=files.read_host_file("/etc/hosts") if shares_host else None,
         )
     for name, text in texts.items():

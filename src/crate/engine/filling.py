@@ -43,11 +43,11 @@ def fill(engine: Engine, plan: Plan, record: dict[str, Any], root_fd: int) -> No
 def _check_networks(engine: Engine, request: Any) -> None:
     """NotFoundError for a network that is not there; the default one is made when it is needed."""
     default = engine.settings.get("network.bridge")
-    for attachment in (request, *request.get("networks", ())):
+    for attachment in request["networks"]:
         if attachment["network"] not in ("", default):
-            from crate.net import store
+            from crate.engine import networks
 
-            store.load(engine.roots, attachment["network"])
+            attachment["network"] = networks.name_of(engine, attachment["network"])
 
 
 def _user(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:

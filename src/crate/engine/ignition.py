@@ -83,7 +83,8 @@ def start(
     """Starts it; gives its monitor, this process, before it serves. `undo` gets the way back from each effect."""
     spec, record, roots = resolve(engine, container), container.record, engine.roots
     linux = spec.get("linux") or {}
-    lease = sandbox.prepare(roots, engine.settings, record["network"], container.id)
+    names = [container.name, container.id[:12], record["hostname"]]
+    lease = sandbox.prepare(roots, engine.settings, record["network"], container.id, names=names)
     undo += [lambda: sandbox.discard(lease), lambda: sandbox.release(roots, lease)]  # in reverse
     resources = with_default_rules(linux.get("resources") or {})
     group = cgroup.create(linux.get("cgroupsPath") or f"/crate/{container.id}", resources)

@@ -7,24 +7,32 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_BLANK = {"DriverOpts": None, "IPAMConfig": None, "Links": None, "Aliases": None}
+
+
 def network_settings(record: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     """Addresses are empty and numbers 0 while it does not run, as in docker."""
     lease = (state.get("lease") or {}) if state["status"] in ("running", "paused") else {}
     pid = state["pid"]
-    endpoint = _endpoint(lease)
-    networks = {}
-    names = _names(record["network"])
-    for number, name in enumerate(names):
-        networks[name] = {
+    endpoints = {endpoint["network"]: endpoint for endpoint in lease.get("endpoints") or ()}
+    request = record["network"]
+    asked = {attachment["network"]: attachment for attachment in request["networks"] if attachment["network"]}
+    networks = {
+        name: {
             "NetworkID": name,
             "DriverOpts": None,
-            "IPAMConfig": None,
+            "IPAMConfig": _wanted(attachment),
             "Links": None,
-            "Aliases": [*record["network"]["aliases"], record["id"][:12]],
-            **(endpoint if number == 0 else _endpoint({})),
+            "Aliases": [*attachment["aliases"], record["id"][:12]],
+            **_endpoint(endpoints.get(name, {})),
         }
+        for name, attachment in asked.items()
+    }
+    if request["mode"] in ("none", "host"):
+        networks[request["mode"]] = {"NetworkID": request["mode"], **_BLANK, **_endpoint({})}
+    # As podman: of the whole container where it is on one network, else of each.
     return {
-        **endpoint,
+        **_endpoint(next(iter(endpoints.values()), {})),
         "Bridge": "",
         "SandboxID": record["id"] if lease else "",
         "HairpinMode": False,
@@ -38,22 +46,21 @@ def network_settings(record: dict[str, Any], state: dict[str, Any]) -> dict[str,
     }
 
 
-def _names(request: dict[str, Any]) -> list[str]:
-    if request["mode"] == "bridge":
-        return [request["network"], *(further["network"] for further in request.get("networks") or [])]
-    return [request["mode"]] if request["mode"] in ("none", "host") else []
+def _wanted(attachment: dict[str, Any]) -> dict[str, str] | None:
+    wanted = {"IPv4Address": attachment["ip"], "IPv6Address": attachment["ip6"]}
+    return {key: value for key, value in wanted.items() if value} or None
 
 
-def _endpoint(lease: dict[str, Any]) -> dict[str, Any]:
+def _endpoint(endpoint: dict[str, Any]) -> dict[str, Any]:
     return {
-        "EndpointID": lease.get("host_interface", ""),
-        "Gateway": lease.get("gateway", ""),
-        "IPAddress": lease.get("address", ""),
-        "IPPrefixLen": lease.get("prefix", 0),
-        "IPv6Gateway": lease.get("gateway6", ""),
-        "GlobalIPv6Address": lease.get("address6", ""),
-        "GlobalIPv6PrefixLen": lease.get("prefix6", 0),
-        "MacAddress": lease.get("mac", ""),
+        "EndpointID": endpoint.get("host_interface", ""),
+        "Gateway": endpoint.get("gateway", ""),
+        "IPAddress": endpoint.get("address", ""),
+        "IPPrefixLen": endpoint.get("prefix", 0),
+        "IPv6Gateway": endpoint.get("gateway6", ""),
+        "GlobalIPv6Address": endpoint.get("address6", ""),
+        "GlobalIPv6PrefixLen": endpoint.get("prefix6", 0),
+        "MacAddress": endpoint.get("mac", ""),
     }
 
 

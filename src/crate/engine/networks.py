@@ -44,6 +44,14 @@ def _identifier(name: str) -> str:
     return digest.of(name.encode()).partition(":")[2]
 
 
+def name_of(engine: Engine, text: str) -> str:
+    """The name of the network that a container asks for by name, id, or the beginning of an id."""
+    try:
+        return store.load(engine.roots, text)["name"]
+    except NotFoundError:
+        return str(find(engine, text)["name"])
+
+
 def find(engine: Engine, text: str) -> dict[str, Any]:
     """The network of this name, or id, or whose id begins so. NotFoundError; UsageError for several."""
     if text == "bridge":
@@ -100,13 +108,15 @@ def _containers(engine: Engine, network: dict[str, Any]) -> dict[str, Any]:
         lease = state.get("lease") or {}
         if state["status"] not in ("running", "paused"):
             continue
-        if network["name"] not in (lease.get("network"), lease.get("mode")):
+        here = [one for one in lease.get("endpoints") or () if one["network"] == network["name"]]
+        if not here and network["name"] != lease.get("mode"):
             continue
+        endpoint = here[0] if here else {}
         found[container.id] = {
             "Name": container.name,
-            "EndpointID": lease["host_interface"],
-            "MacAddress": lease["mac"],
-            "IPv4Address": f"{lease['address']}/{lease['prefix']}" if lease["address"] else "",
-            "IPv6Address": f"{lease['address6']}/{lease['prefix6']}" if lease["address6"] else "",
+            "EndpointID": endpoint.get("host_interface", ""),
+            "MacAddress": endpoint.get("mac", ""),
+            "IPv4Address": f"{endpoint['address']}/{endpoint['prefix']}" if endpoint.get("address") else "",
+            "IPv6Address": f"{endpoint['address6']}/{endpoint['prefix6']}" if endpoint.get("address6") else "",
         }
     return found

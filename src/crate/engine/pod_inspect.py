@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crate.engine import attachments
 from crate.engine.inspect import mount_point, when
 from crate.engine.inspect_host import port_bindings
 
@@ -73,19 +74,19 @@ def inspect(engine: Engine, pod: Pod) -> dict[str, Any]:
 
 def _infra(sandbox: Container, record: dict[str, Any]) -> dict[str, Any]:
     network, files, modes = sandbox.record["network"], sandbox.record["files"], sandbox.record["modes"]
-    names = [network["network"], *(further["network"] for further in network.get("networks") or ())]
+    first = network["networks"][0] if network["networks"] else {"ip": "", "mac": ""}
     return {
         "PortBindings": port_bindings(network["ports"]),
         "HostNetwork": network["mode"] == "host",
-        "StaticIP": network["ip"],
-        "StaticMAC": network["mac"],
+        "StaticIP": first["ip"],
+        "StaticMAC": first["mac"],
         "NoManageResolvConf": files["dns"] == ["none"],
         "DNSServer": files["dns"] or None,
         "DNSSearch": files["dns_search"] or None,
         "DNSOption": files["dns_options"] or None,
         "NoManageHosts": files["hosts"] is None,
         "HostAdd": files["hosts"] or None,
-        "Networks": [name for name in names if name] or None,
+        "Networks": attachments.names(network) or None,
         "NetworkOptions": None,
         "pid_ns": modes["pid"],
         "userns": "host",

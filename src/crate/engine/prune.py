@@ -104,12 +104,11 @@ def volumes(engine: Engine, chosen: Iterable[dict[str, Any]]) -> tuple[list[str]
 
 def unused_networks(engine: Engine) -> list[dict[str, Any]]:
     """The records of networks that were made and no container is connected to."""
-    from crate.engine import containers, networks
+    from crate.engine import attachments, containers, networks
 
     used: set[str] = set()
     for container in containers.listing(engine):
-        request = container.record["network"]
-        used.update((request.get("network"), *(more["network"] for more in request.get("networks") or ())))
+        used.update(attachments.names(container.record["network"]))
     return [record for record in networks.listing(engine) if not record["builtin"] and record["name"] not in used]
 
 

@@ -18,7 +18,7 @@ import select
 import time
 
 from crate.engine import wire
-from crate.engine.containers import PAUSED, REGROUPED
+from crate.engine.containers import AMENDED, PAUSED
 from crate.errors import CrateError, HostError
 from crate.oci import json
 from crate.storage import journal
@@ -148,7 +148,7 @@ def again(monitor: Monitor, ended: dict[str, Any], seconds: float, release: Call
     facts["state"] = state = facts["state"] | ended
     state |= {"status": "restarting", "start_time": 0, "backoff": seconds, "restarts": state.get("restarts", 0) + 1}
     _write_state(facts)
-    _forget(*(f"{facts['run_directory']}/{name}" for name in (PAUSED, REGROUPED)))
+    _forget(*(f"{facts['run_directory']}/{name}" for name in (PAUSED, AMENDED)))
     release(facts)
     state["lease"] = None
     _write_state(facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crate import cgroup
 from crate.cgroup.lifting import difference
-from crate.engine import regrouping
+from crate.engine import amendments
 from crate.errors import CrateError, NotFoundError, StateError, UsageError
 from crate.oci import json
 from crate.plan.host import Host
@@ -81,7 +81,7 @@ def _change_group(container: Container, state: dict[str, Any], before: dict[str,
         raise
     finally:
         if json.dumps(group.record()) != known:
-            regrouping.write(container.paths.run_directory, state, group.record())
+            amendments.write(container.paths.run_directory, state, cgroup=group.record())
 
 
 def _refuse_to_kill(group: cgroup.Cgroup, limit: int) -> None:

@@ -20,17 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypedDict
 
+    class LeaseRange(TypedDict):
+        """The part of a subnet that addresses are chosen from, both ends included."""
+
+        start_ip: str
+        end_ip: str
+
     class LeaseRecord(TypedDict):
         """The text of a lease file."""
 
         container: str
         owner: list[int]  # pid, start time in clock ticks
+        names: list[str]  # by which the network's other containers find it
+        address: str
         address6: str
         mac: str
         ports: list[list[str | int]]  # host address, host port, container port, protocol
 
 
 _LAST = ".last"
+#: how many addresses are looked at before a subnet counts as full
+_TRIES = 1 << 17
 #: the owner of a lease that was given back before what it published was withdrawn: nobody, who is not alive
 _NOBODY = [0, 0]
 #: how many leases of others whoever ends looks at
@@ -80,8 +90,8 @@ def nth(subnet: tuple[bytes, int], number: int) -> bytes:
 
 
 def mac_of(packed: bytes) -> bytes:
-    """The hardware address docker gives to an IPv4 address: 02:42 and its four bytes."""
-    return b"\x02\x42" + packed[:4]
+    """The hardware address docker gives to an IPv4 address: 02:42 and its (last) four bytes."""
+    return b"\x02\x42" + packed[-4:]
 
 
 def format_mac(mac: bytes) -> str:
@@ -224,28 +234,39 @@ class LeaseDirectory:
             return False
         return True
 
-    def check(self, address: str) -> None:
+    def check(self, address: str, shown: str = "") -> None:
         """NameInUseError when a living container holds the address."""
         held = self.read(address)
         if held is not None and is_alive(held):
             raise NameInUseError(
-                f"cannot use address {address}: container {held['container'][:12]} has it", "choose another --ip"
+                f"cannot use address {shown or address}: container {held['container'][:12]} has it",
+                "choose another address, or leave the choice to crate",
             )
 
-    def next_free(self, span: tuple[bytes, int], gateway: str) -> str:
+    def check_place(self, address: str, span: tuple[bytes, int], other: tuple[bytes, int]) -> None:
+        """As `check`, for the address that has the same place in another subnet: its lease covers both."""
+        number = int.from_bytes(parse_address(address), "big") - int.from_bytes(span[0], "big")
+        if number < 1 << len(other[0]) * 8 - other[1]:
+            self.check(format_address(nth(other, number)), address)
+
+    def next_free(self, span: tuple[bytes, int], gateway: str, lease_range: LeaseRange | None = None) -> str:
         """The next free address of a subnet after the last one given, so that an address rests before its reuse.
 
         Never the first and the last address, nor the gateway. HostError when none is free.
         """
-        base, size = int.from_bytes(span[0], "big"), 1 << len(span[0]) * 8 - span[1]
+        base = int.from_bytes(span[0], "big")
+        first, final = 1, (1 << len(span[0]) * 8 - span[1]) - 2
+        if lease_range:
+            first = max(first, int.from_bytes(parse_address(lease_range["start_ip"]), "big") - base)
+            final = min(final, int.from_bytes(parse_address(lease_range["end_ip"]), "big") - base)
         text = self.note(_LAST)
         last = int(text) - base if text.isascii() and text.isdigit() else 0
-        if not 0 < last < size - 1:
-            last = 0
-        for step in range(size):
-            number = (last + step) % (size - 1) + 1
+        if not first <= last < final:
+            last = first - 1
+        for step in range(min(final - first + 1, _TRIES)):
+            number = first + (last + 1 - first + step) % (final - first + 1)
             address = format_address(nth(span, number))
-            if number == size - 1 or address == gateway:
+            if address == gateway:
                 continue
             held = self.read(address)
             if held is None or not is_alive(held):

@@ -9,10 +9,11 @@ from crate.errors import HostError, KernelError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
 from crate.net import route_messages
 from crate.net.addresses import mac_of, parse_address, parse_mac, parse_subnet
+from crate.net.endpoint import MTU
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from crate.net.sandbox import Lease
+    from crate.net.endpoint import Endpoint
     from crate.net.store import Network
 
 _SYSCTL = "/proc/sys/net"
@@ -55,7 +56,7 @@ def _create(route: Netlink, network: Network) -> tuple[int, int, dict[int, bytes
     name, subnets = network["network_interface"], network["subnets"]
     mac = mac_of(parse_address(subnets[0]["gateway"]))
     try:
-        route.request([route_messages.bridge(name, mac=mac, mtu=int(network["options"]["mtu"]))])
+        route.request([route_messages.bridge(name, mac=mac, mtu=int(network["options"].get("mtu") or MTU))])
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             raise HostError(
@@ -123,13 +124,13 @@ def _write_sysctl(key: str, value: str) -> None:
         file.write(value.encode())
 
 
-def connect(lease: Lease, netns_fd: int) -> None:
-    """Joins a network namespace to the bridge of its lease: veth pair, addresses, default routes; notes the host's end.
+def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
+    """Joins a network namespace to the bridge of an endpoint: veth pair, addresses, routes; notes the host's end.
 
     The host's end has a random name: a namespace, and with it the old veth of a restarted container, dies later than
     its last process. Nothing ever deletes a veth, which takes 20 ms: it dies with the namespace.
     """
-    interface, mac = lease["interface"], parse_mac(lease["mac"])
+    interface, mac = endpoint["interface"], parse_mac(endpoint["mac"])
     with Netlink(NETLINK_ROUTE) as route:
         for attempt in range(8):
             name = "veth" + os.urandom(4).hex()
@@ -137,34 +138,58 @@ def connect(lease: Lease, netns_fd: int) -> None:
             messages = [
                 route_messages.veth(
                     name,
-                    master=lease["bridge_index"],
-                    mtu=lease["mtu"],
+                    master=endpoint["link_index"],
+                    mtu=endpoint["mtu"],
                     mac=host_mac,
                     peer_name=interface,
                     peer_mac=mac,
                     peer_netns_fd=netns_fd,
                 )
             ]
-            if lease["ports"]:  # needed where br_netfilter is loaded, which bends the packet around inside the bridge
+            if publishes:  # needed where br_netfilter is loaded, which bends the packet around inside the bridge
                 messages.append(route_messages.hairpin(name))
             try:
                 route.request(messages)
                 break
             except OSError as error:
                 if error.errno != errno.EEXIST or attempt == 7:
-                    raise KernelError(f"connect {interface} to bridge {lease['bridge']}", error) from error
-    lease["host_interface"] = name
-    addresses = [(lease["address"], lease["prefix"]), (lease["address6"], lease["prefix6"])]
-    gateways = [lease["gateway"], lease["gateway6"]]
+                    raise KernelError(f"connect {interface} to bridge {endpoint['link']}", error) from error
+    endpoint["host_interface"] = name
+    configure(endpoint, netns_fd)
+
+
+def configure(endpoint: Endpoint, netns_fd: int) -> None:
+    """Gives the interface of an endpoint, which is in the namespace, its addresses and routes, and brings it up."""
+    interface = endpoint["interface"]
+    own = [(endpoint["address"], endpoint["prefix"]), (endpoint["address6"], endpoint["prefix6"])]
+    gateways = [] if endpoint["internal"] else [endpoint["gateway"], endpoint["gateway6"]]
     with netlink_in(netns_fd, NETLINK_ROUTE) as route:
         answers = route.request([route_messages.link_up(1), route_messages.link_by_name(interface)])
         index = route_messages.parse_link(answers[0][1])[0]
-        if not lease["address6"]:
+        if not endpoint["address6"]:
             _keep_off_link_local(route, index)
-        messages = [route_messages.address(index, parse_address(text), prefix) for text, prefix in addresses if text]
+        messages = [route_messages.address(index, parse_address(text), prefix) for text, prefix in own if text]
         messages.append(route_messages.link_up(index))
-        messages += [route_messages.default_route(index, parse_address(text)) for text in gateways if text]
+        messages += [
+            route_messages.route(index, parse_address(text), metric=endpoint["metric"]) for text in gateways if text
+        ]
+        for destination, gateway in endpoint["routes"]:
+            messages.append(route_messages.route(index, parse_address(gateway), to=parse_subnet(destination)))
         try:
             route.request(messages)
         except OSError as error:
-            raise KernelError(f"configure {interface} with {lease['address']}", error) from error
+            raise KernelError(
+                f"configure {interface} with {endpoint['address'] or endpoint['address6']}", error
+            ) from error
+
+
+def detach(endpoint: Endpoint, netns_fd: int) -> None:
+    """Removes the interface from a container that goes on without it: 20 ms. KernelError."""
+    with netlink_in(netns_fd, NETLINK_ROUTE) as route:
+        found = find(route, endpoint["interface"])
+        if found is None:
+            return  # the container, which may, has removed it itself
+        try:
+            route.request([route_messages.delete_link(found[0])])
+        except OSError as error:
+            raise KernelError(f"remove {endpoint['interface']} from the container", error) from error

@@ -33,9 +33,9 @@ def reassert(netfilter: Netlink, table: str, lease_root: str) -> None:
             after = nth(subnet, 1 << len(subnet[0]) * 8 - subnet[1])
             networks = maps.setdefault("networks6" if ":" in text else "networks4", [])
             networks += [(subnet[0], b"", False), (after, b"", True)]
-        for address, record in records(f"{lease_root}/{bridge}"):
+        for _, record in records(f"{lease_root}/{bridge}"):
             if is_alive(record):
-                for name, element in nftables.port_elements(record["ports"], address, record["address6"]):
+                for name, element in nftables.port_elements(record["ports"], record["address"], record["address6"]):
                     maps.setdefault(name, []).append(element)
     for name, elements in maps.items():
         messages += nft_messages.add_elements(table, name, elements)

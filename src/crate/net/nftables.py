@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from crate.net.addresses import LeaseRecord
+    from crate.net.endpoint import Endpoint
     from crate.net.nft_messages import Element
-    from crate.net.sandbox import Lease
+    from crate.net.store import Network
 
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 #: notes beside the leases of a bridge: generation and number of rules when the table was last seen whole; subnets
 SEEN, SUBNETS = ".firewall", ".subnets"
 
 
-def ensure(table: str, leases: LeaseDirectory, subnets: Sequence[str]) -> None:
+def ensure(table: str, leases: LeaseDirectory, network: Network) -> None:
     """Makes sure that the table is whole: one question to the kernel when no rule changed since the last look.
 
     The number of rules tells whether somebody flushed the table, which takes its rules and keeps its sets.
@@ -47,7 +48,7 @@ def ensure(table: str, leases: LeaseDirectory, subnets: Sequence[str]) -> None:
                 return
             from crate.net import firewall
 
-            leases.set_note(SUBNETS, " ".join(subnets))
+            leases.set_note(SUBNETS, " ".join(subnet["subnet"] for subnet in network["subnets"]))
             firewall.reassert(netfilter, table, os.path.dirname(leases.path))
         except OSError as error:
             raise refusal(table, error) from error
@@ -115,10 +116,10 @@ def _by_map(elements: Iterable[tuple[str, Element]]) -> dict[str, list[Element]]
     return maps
 
 
-def publish(lease: Lease) -> None:
-    """Sends the published ports to the container's address; overwrites what a dead container left at them."""
-    table, root = lease["table"], os.path.dirname(lease["lease_directory"])
-    elements = port_elements(record_of(lease)["ports"], lease["address"], lease["address6"])
+def publish(table: str, directory: str, ports: Sequence[Sequence[str | int]], endpoint: Endpoint) -> None:
+    """Sends ports (as `port_elements` takes them) to an endpoint; overwrites what a dead container left at them."""
+    root, own = os.path.dirname(directory), (endpoint["address"], endpoint["address6"])
+    elements = port_elements(ports, *own)
     lock_fd = lock_directory(root)
     try:
         with Netlink(NETLINK_NETFILTER) as netfilter:
@@ -133,29 +134,29 @@ def publish(lease: Lease) -> None:
                     raise
                 stale = [item for item in elements if _value(netfilter, table, item) not in (None, item[1][1])]
                 add(netfilter, table, elements, stale)
-        if any(port["protocol"] == "udp" for port in lease["ports"]):
+        if any(port[3] == "udp" for port in ports):
             from crate.net import conntrack
 
-            conntrack.forget_others(record_of(lease)["ports"], (lease["address"], lease["address6"]))
+            conntrack.forget_others(ports, own)
     except OSError as error:
         raise refusal(table, error) from error
     finally:
         os.close(lock_fd)
 
 
-def withdraw(table: str, directory: str, address: str, record: LeaseRecord) -> None:
+def withdraw(table: str, directory: str, key: str, record: LeaseRecord) -> None:
     """Deletes the elements of a lease that has ended: 10 ms, for after the answer.
 
     What leads elsewhere by now, or is wanted by the lease that has the address now (the same container's, started
     again, too), stays.
     """
-    elements = port_elements(record["ports"], address, record["address6"])
+    elements = port_elements(record["ports"], record["address"], record["address6"])
     lock_fd = lock_directory(os.path.dirname(directory))
     try:
         with LeaseDirectory(directory) as leases:
-            successor = leases.read(address)
+            successor = leases.read(key)
         if successor is not None and is_alive(successor) and _holder(successor) != _holder(record):
-            wanted = port_elements(successor["ports"], address, successor["address6"])
+            wanted = port_elements(successor["ports"], successor["address"], successor["address6"])
             elements = [element for element in elements if element not in wanted]
         with Netlink(NETLINK_NETFILTER) as netfilter:
             elements = [element for element in elements if _value(netfilter, table, element) == element[1][1]]
@@ -164,7 +165,7 @@ def withdraw(table: str, directory: str, address: str, record: LeaseRecord) -> N
         if any(port[3] == "udp" for port in record["ports"]):
             from crate.net import conntrack
 
-            conntrack.forget_own(record["ports"], (address, record["address6"]))
+            conntrack.forget_own(record["ports"], (record["address"], record["address6"]))
     except OSError as error:
         raise refusal(table, error) from error
     finally:
@@ -175,12 +176,12 @@ def _holder(record: LeaseRecord) -> tuple[str, list[int]]:
     return record["container"], record["owner"]
 
 
-def bury(table: str, directory: str, address: str, record: LeaseRecord | None) -> bool:
+def bury(table: str, directory: str, key: str, record: LeaseRecord | None) -> bool:
     """Removes the lease of a dead owner, and first what it published; tells whether it was still there."""
     if record is not None and record["ports"]:
-        withdraw(table, directory, address, record)
+        withdraw(table, directory, key, record)
     with LeaseDirectory(directory) as leases:
-        return leases.bury(address, record)
+        return leases.bury(key, record)
 
 
 def add(
@@ -207,16 +208,3 @@ def _value(netfilter: Netlink, table: str, element: tuple[str, Element]) -> byte
         if error.errno == errno.ENOENT:
             return None
         raise
-
-
-def record_of(lease: Lease) -> LeaseRecord:
-    """A lease as its lease file has it."""
-    return {
-        "container": lease["container"],
-        "owner": lease["owner"],
-        "address6": lease["address6"],
-        "mac": lease["mac"],
-        "ports": [
-            [port["host_ip"], port["host_port"], port["container_port"], port["protocol"]] for port in lease["ports"]
-        ],
-    }

@@ -23,6 +23,7 @@ from _socket import (
 from select import EPOLLIN, EPOLLOUT, epoll
 
 from crate.net.datagrams import Datagrams
+from crate.net.sandbox import publisher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ class Proxy:
         self._listeners: dict[int, tuple[socket, tuple[str, int]]] = {}
         self._connections: dict[int, _Connection] = {}
         self._datagrams = Datagrams(lambda fd: self._set(fd, EPOLLIN), lambda fd: self._set(fd, 0))
+        address = publisher(lease)["address"]
         targets = {
-            (_KINDS[port["protocol"]], port["host_port"]): (lease["address"], port["container_port"])
+            (_KINDS[port["protocol"]], port["host_port"]): (address, port["container_port"])
             for port in lease["ports"]
             if port["protocol"] in _KINDS
         }

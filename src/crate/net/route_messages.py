@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from crate.linux.netlink import Message
 
-RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 
@@ -29,7 +29,7 @@ _VETH_INFO_PEER = 1
 _IFLA_BR_STP_STATE = 5
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _IFA_F_NODAD = 0x02
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
 _CREATE = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
 
@@ -97,6 +97,11 @@ def link_up(index: int) -> Message:
     return RTM_NEWLINK, NLM_F_ACK, _ifinfo.pack(0, 0, index, IFF_UP, IFF_UP)
 
 
+def delete_link(index: int) -> Message:
+    """Deletes an interface, a veth with its peer."""
+    return RTM_DELLINK, NLM_F_ACK, _ifinfo.pack(0, 0, index, 0, 0)
+
+
 def no_link_local(index: int) -> Message:
     """Keeps an interface that is to come up from making itself an IPv6 link-local address."""
     mode = attribute(AF_INET6, attribute(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE))
@@ -129,13 +134,15 @@ def address(index: int, packed: bytes, prefix: int) -> Message:
     return RTM_NEWADDR, _CREATE, payload
 
 
-def default_route(index: int, gateway: bytes) -> Message:
-    """The default route through `gateway`: 4 or 16 bytes."""
+def route(index: int, gateway: bytes, *, to: tuple[bytes, int] = (b"", 0), metric: int = 0) -> Message:
+    """A route through `gateway`, 4 or 16 bytes: to a subnet, or the default one."""
     family = AF_INET6 if len(gateway) == 16 else AF_INET
     payload = (
-        _rtmsg.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
+        _rtmsg.pack(family, to[1], 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
+        + (attribute(_RTA_DST, to[0]) if to[1] else b"")
         + attribute(_RTA_GATEWAY, gateway)
         + attribute(_RTA_OIF, _u32.pack(index))
+        + (attribute(_RTA_PRIORITY, _u32.pack(metric)) if metric else b"")
     )
     return RTM_NEWROUTE, _CREATE, payload
 

@@ -1,9 +1,9 @@
 """The network of a sandbox, in the order of its life: prepare, connect, publish; release, discard.
 
-    prepare   before the clone    bridge and firewall stand, host ports are bound, the address is leased
-    connect   after the clone     from the host's namespace: veth pair, address, routes, loopback (or pasta)
+    prepare   before the clone    bridges and firewall stand, host ports are bound, addresses are leased
+    connect   after the clone     from the host's namespace: interfaces, addresses, routes, loopback (or pasta)
     publish   before the exec     the firewall sends published ports to the address
-    release   at the exit         what others can see as taken: address and ports
+    release   at the exit         what others can see as taken: addresses and ports
     discard   after the answer    firewall elements, which take 10 ms to delete
 
 All five are called by the process that owns the sandbox; `release` and `discard` also by one that heals after it.
@@ -22,8 +22,10 @@ from crate.net import route_messages
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NotRequired, TypedDict
+    from typing import NotRequired, TypedDict
 
+    from crate.net.addresses import LeaseRecord
+    from crate.net.endpoint import Attachment, Endpoint
     from crate.net.store import Network, Roots
     from crate.settings import Settings
 
@@ -37,22 +39,15 @@ if TYPE_CHECKING:
         protocol: str  # tcp, udp
 
     class Request(TypedDict):
-        """What a container asks of the network; only `mode` must be there."""
+        """What a container asks of the network; `mode` must be there, and a network for `bridge`."""
 
         mode: str  # none, host, bridge, container, ns, pasta, slirp4netns
-        network: NotRequired[str]
-        networks: NotRequired[list[Any]]  # further ones, which nothing here attaches to
+        networks: NotRequired[list[Attachment]]
         ports: NotRequired[list[Port]]
-        ip: NotRequired[str]
-        ip6: NotRequired[str]
-        mac: NotRequired[str]
-        interface: NotRequired[str]
-        hostname: NotRequired[str]
-        aliases: NotRequired[list[str]]
         options: NotRequired[str]  # of pasta or slirp4netns, separated by commas
 
     class Lease(TypedDict):
-        """What a sandbox holds of the network. All texts are empty and all numbers 0 where the mode has no such thing.
+        """What a sandbox holds of the network. Texts are empty and numbers 0 where the mode has no such thing.
 
         `port_fds` are descriptors of the owner: it keeps them open, over an execve too, as long as it publishes.
         """
@@ -60,26 +55,15 @@ if TYPE_CHECKING:
         version: int
         container: str
         mode: str
-        network: str
-        bridge: str
-        bridge_index: int
         table: str
-        lease_directory: str
-        interface: str
-        host_interface: str
-        address: str
-        prefix: int
-        gateway: str
-        address6: str
-        prefix6: int
-        gateway6: str
-        mac: str
-        mtu: int
+        endpoints: list[Endpoint]  # of networks, or the one of pasta or slirp4netns
         resolver: str  # an address in the container that passes questions on to the host's resolver
         ports: list[Port]
+        published: str  # the network whose endpoint the ports lead to
         port_fds: list[int]
         owner: list[int]  # pid and start time
         helper_pid: int  # pasta or slirp4netns, a child of the owner
+        directory: str  # where a helper has its sockets
         options: str
 
 
@@ -88,53 +72,42 @@ _PASSIVE = ("host", "container", "ns")
 _USERSPACE = ("pasta", "slirp4netns")
 
 
-def prepare(roots: Roots, settings: Settings, request: Request, container_id: str, owner_pid: int = 0) -> Lease:
+def prepare(
+    roots: Roots,
+    settings: Settings,
+    request: Request,
+    container_id: str,
+    owner_pid: int = 0,
+    names: Sequence[str] = (),
+) -> Lease:
     """Takes from the host what the request needs, or nothing at all. The owner is the caller unless told otherwise.
 
-    NameInUseError for a taken address or port, UsageError for an address outside the network, NotFoundError for an
-    unknown network, HostError when the host cannot do it.
+    `names` are those by which others on its networks find it. NameInUseError for a taken address or port, UsageError
+    for an address outside the network, NotFoundError for an unknown network, HostError when the host cannot do it.
     """
     from crate.net.addresses import owner_of
 
     mode = request["mode"]
-    if request.get("networks"):
-        raise UsageError("cannot attach a container to several networks", "name one network")
     if mode == "bridge" and roots.rootless:
-        if request.get("network") not in ("", None, settings.get("network.bridge")):
-            raise UsageError(
-                f"cannot attach to network {request.get('network')} without root: an ordinary user has no bridge",
-                "use --network pasta, slirp4netns, host or none",
-            )
-        mode = str(settings.get("network.rootless"))
+        mode = _rootless_mode(settings, request)
     lease: Lease = {
-        "version": 1,
+        "version": 2,
         "container": container_id,
         "mode": mode,
-        "network": "",
-        "bridge": "",
-        "bridge_index": 0,
         "table": "",
-        "lease_directory": "",
-        "interface": request.get("interface") or "eth0",
-        "host_interface": "",
-        "address": "",
-        "prefix": 0,
-        "gateway": "",
-        "address6": "",
-        "prefix6": 0,
-        "gateway6": "",
-        "mac": "",
-        "mtu": 0,
+        "endpoints": [],
         "resolver": "",
         "ports": [],
+        "published": "",
         "port_fds": [],
         "owner": owner_of(owner_pid or os.getpid()),
         "helper_pid": 0,
-        "options": "",
+        "directory": "",
+        "options": request.get("options") or "",
     }
     if mode == "bridge":
         with hotcore.Apart("bridge"):
-            _prepare_bridge(lease, roots, settings, request)
+            _prepare_networks(lease, roots, settings, request, names)
     elif mode in _USERSPACE:
         from crate.net import userspace
 
@@ -144,23 +117,33 @@ def prepare(roots: Roots, settings: Settings, request: Request, container_id: st
     return lease
 
 
-def _prepare_bridge(lease: Lease, roots: Roots, settings: Settings, request: Request) -> None:
-    from crate.net import bridge
+def _rootless_mode(settings: Settings, request: Request) -> str:
+    for attachment in request.get("networks") or ():
+        if attachment["network"] not in ("", settings.get("network.bridge")):
+            raise UsageError(
+                f"cannot attach to network {attachment['network']} without root: an ordinary user has no bridge",
+                "use --network pasta, slirp4netns, host or none",
+            )
+    return str(settings.get("network.rootless"))
 
-    wanted = request.get("ports") or []
-    network = _network(roots, settings, request.get("network") or str(settings.get("network.bridge")))
-    lease["network"], lease["bridge"] = network["name"], network["network_interface"]
-    lease["bridge_index"] = bridge.ensure(network)
+
+def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: Request, names: Sequence[str]) -> None:
+    from crate.net import store
+
+    attachments = request.get("networks") or []
+    networks = [_network(roots, settings, attachment["network"]) for attachment in attachments]
     lease["table"] = str(settings.get("network.table"))
-    lease["lease_directory"] = f"{settings.get('network.lease_root')}/{lease['bridge']}"
-    lease["mtu"] = int(network["options"]["mtu"])
-    if wanted:
+    lease["published"] = next((one["name"] for one in networks if store.can_publish(one)), "")
+    if request.get("ports") and lease["published"]:
         from crate.net import ports
 
-        lease["ports"], lease["port_fds"] = ports.reserve(wanted)
+        lease["ports"], lease["port_fds"] = ports.reserve(request.get("ports") or [])
     try:
-        _lease_address(lease, network, request)
+        for network, attachment in zip(networks, attachments, strict=True):
+            add_endpoint(lease, settings, network, attachment, names)
     except BaseException:
+        for one in lease["endpoints"]:
+            _release_endpoint(lease, one)
         _close(lease["port_fds"])
         raise
 
@@ -179,36 +162,28 @@ def _network(roots: Roots, settings: Settings, name: str) -> Network:
     return default_network.ensure(roots, settings)
 
 
-def _lease_address(lease: Lease, network: Network, request: Request) -> None:
-    from crate.net import addresses, nftables
+def add_endpoint(
+    lease: Lease, settings: Settings, network: Network, attachment: Attachment, names: Sequence[str]
+) -> Endpoint:
+    """Takes an address of one more network for the sandbox; gives the endpoint, which is not attached yet."""
+    from crate.net import endpoint
 
-    subnets = {subnet["subnet"]: subnet["gateway"] for subnet in network["subnets"]}
-    spans = {text: addresses.parse_subnet(text) for text in subnets}
-    text4 = next(text for text, span in spans.items() if len(span[0]) == 4)
-    span4, gateway4 = spans[text4], subnets[text4]
-    wanted = request.get("ip") or ""
-    if wanted and not addresses.contains(span4, addresses.parse_address(wanted)):
-        raise UsageError(f"address {wanted} is not in subnet {text4} of network {network['name']}")
-    if wanted == gateway4:
-        raise UsageError(f"address {wanted} is the gateway of network {network['name']}")
-    mac = addresses.parse_mac(request["mac"]) if request.get("mac") else b""
-    with addresses.LeaseDirectory(lease["lease_directory"]) as leases:
-        nftables.ensure(lease["table"], leases, list(subnets))
-        if wanted:
-            leases.check(wanted)
-        lease["address"] = wanted or leases.next_free(span4, gateway4)
-        packed = addresses.parse_address(lease["address"])
-        lease["prefix"], lease["gateway"] = span4[1], gateway4
-        lease["mac"] = addresses.format_mac(mac or addresses.mac_of(packed))
-        for text, span in spans.items():
-            if len(span[0]) == 16:  # the same place in its subnet, so that one lease covers both
-                number = int.from_bytes(packed, "big") - int.from_bytes(span4[0], "big")
-                lease["address6"] = request.get("ip6") or addresses.format_address(addresses.nth(span, number))
-                lease["prefix6"], lease["gateway6"] = span[1], subnets[text]
-        dead = leases.read(lease["address"])
-        leases.write(lease["address"], nftables.record_of(lease))
-    if dead is not None and dead["ports"]:  # its owner was killed; nothing of its ports may lead to this container
-        nftables.withdraw(lease["table"], lease["lease_directory"], lease["address"], dead)
+    record: LeaseRecord = {
+        "container": lease["container"],
+        "owner": lease["owner"],
+        "names": [*names, *attachment["aliases"]],
+        "address": "",
+        "address6": "",
+        "mac": "",
+        "ports": _port_rows(lease) if network["name"] == lease["published"] else [],
+    }
+    made = endpoint.make(settings, network, attachment, record, lease["endpoints"])
+    lease["endpoints"].append(made)
+    return made
+
+
+def _port_rows(lease: Lease) -> list[list[str | int]]:
+    return [[port["host_ip"], port["host_port"], port["container_port"], port["protocol"]] for port in lease["ports"]]
 
 
 def connect(lease: Lease, netns_fd: int) -> None:
@@ -217,9 +192,8 @@ def connect(lease: Lease, netns_fd: int) -> None:
     Notes in the lease what only the act can tell. KernelError when the kernel refuses.
     """
     if lease["mode"] == "bridge":
-        from crate.net import bridge
-
-        bridge.connect(lease, netns_fd)
+        for endpoint in lease["endpoints"]:
+            attach(lease, endpoint, netns_fd)
     elif lease["mode"] in _USERSPACE:
         from crate.net import userspace
 
@@ -232,31 +206,43 @@ def connect(lease: Lease, netns_fd: int) -> None:
                 raise KernelError("bring up the loopback interface", error) from error
 
 
+def attach(lease: Lease, endpoint: Endpoint, netns_fd: int) -> None:
+    """Puts the interface of an endpoint into the container's namespace. KernelError."""
+    from crate.net.endpoint import driver_of
+
+    publishes = bool(lease["ports"]) and endpoint["network"] == lease["published"]
+    driver_of(endpoint["driver"]).attach(endpoint, netns_fd, publishes)
+
+
 def publish(lease: Lease) -> None:
     """Lets packets for the published ports through to the container: from here on the world can reach it."""
-    if lease["mode"] == "bridge" and lease["ports"]:
-        from crate.net import nftables
+    if not lease["ports"] or lease["mode"] != "bridge":
+        return
+    from crate.net import nftables
 
-        nftables.publish(lease)
-        if lease["port_fds"]:
-            from crate.net import ports
+    endpoint = publisher(lease)
+    nftables.publish(lease["table"], endpoint["lease_directory"], _port_rows(lease), endpoint)
+    if lease["port_fds"]:
+        from crate.net import ports
 
-            ports.listen(lease["port_fds"])
+        ports.listen(lease["port_fds"])
+
+
+def publisher(lease: Lease) -> Endpoint:
+    """The endpoint that the published ports lead to. StopIteration without one."""
+    return next(one for one in lease["endpoints"] if one["network"] == lease["published"])
 
 
 def release(roots: Roots, lease: Lease) -> None:
-    """Gives back what others can see as taken: the address and, in the owner, the host ports.
+    """Gives back what others can see as taken: addresses and, in the owner, the host ports.
 
     Somebody who heals may have the pid that the owner had: the descriptors and the helper are not his.
     """
-    from crate.net.addresses import LeaseDirectory, owner_of
+    from crate.net.addresses import owner_of
 
-    if lease["mode"] == "bridge" and lease["address"]:
-        with LeaseDirectory(lease["lease_directory"]) as leases:
-            if lease["ports"]:
-                leases.give_back(lease["address"], lease["container"])
-            else:
-                leases.remove(lease["address"], lease["container"])
+    if lease["mode"] == "bridge":
+        for endpoint in lease["endpoints"]:
+            _release_endpoint(lease, endpoint)
     if lease["owner"][0] == os.getpid() and owner_of(os.getpid()) == lease["owner"]:
         _close(lease["port_fds"])
         if lease["helper_pid"]:
@@ -266,6 +252,13 @@ def release(roots: Roots, lease: Lease) -> None:
     lease["port_fds"] = []
 
 
+def _release_endpoint(lease: Lease, endpoint: Endpoint) -> None:
+    from crate.net.endpoint import release as release_endpoint
+
+    published = bool(lease["ports"]) and endpoint["network"] == lease["published"]
+    release_endpoint(endpoint, lease["container"], published=published)
+
+
 def _close(fds: Sequence[int]) -> None:
     for fd in fds:
         os.close(fd)
@@ -273,11 +266,31 @@ def _close(fds: Sequence[int]) -> None:
 
 def discard(lease: Lease) -> None:
     """Removes what nobody notices any more: firewall elements of published ports, its own and of owners that died."""
-    if lease["mode"] == "bridge" and lease["address"]:
-        from crate.net import addresses, nftables
+    if lease["mode"] != "bridge":
+        return
+    for endpoint in lease["endpoints"]:
+        if endpoint["keys"]:
+            _discard_endpoint(lease, endpoint)
 
-        table, directory = lease["table"], lease["lease_directory"]
-        if lease["ports"]:
-            nftables.withdraw(table, directory, lease["address"], nftables.record_of(lease))
-        for address, record in addresses.dead(directory, lease["address"]):
-            nftables.bury(table, directory, address, record)
+
+def _discard_endpoint(lease: Lease, endpoint: Endpoint) -> None:
+    from crate.net import addresses, nftables
+
+    table, directory, key = lease["table"], endpoint["lease_directory"], endpoint["keys"][0]
+    if lease["ports"] and endpoint["network"] == lease["published"]:
+        nftables.withdraw(
+            table,
+            directory,
+            key,
+            {
+                "container": lease["container"],
+                "owner": lease["owner"],
+                "names": [],
+                "address": endpoint["address"],
+                "address6": endpoint["address6"],
+                "mac": endpoint["mac"],
+                "ports": _port_rows(lease),
+            },
+        )
+    for name, record in addresses.dead(directory, key):
+        nftables.bury(table, directory, name, record)

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NotRequired, Protocol, TypedDict
 
+    from crate.net.addresses import LeaseRange
+
     class Roots(Protocol):
         """What the network needs to know of storage.roots.Roots."""
 
@@ -21,9 +23,16 @@ if TYPE_CHECKING:
         uid: int
 
     class Subnet(TypedDict):
-        """One subnet of a network; the gateway is the bridge's address in it."""
+        """One subnet of a network; the gateway is the bridge's address in it, empty where there is none."""
 
         subnet: str
+        gateway: str
+        lease_range: NotRequired[LeaseRange]
+
+    class Route(TypedDict):
+        """A route that every container of a network gets."""
+
+        destination: str
         gateway: str
 
     class Network(TypedDict):
@@ -40,12 +49,15 @@ if TYPE_CHECKING:
         internal: bool
         dns_enabled: bool
         labels: dict[str, str]
-        options: dict[str, str]  # mtu
+        options: dict[str, str]
         ipam_options: dict[str, str]
-        isolate: NotRequired[bool]
+        network_dns_servers: NotRequired[list[str]]  # asked for what is no name of the network, instead of the host's
+        routes: NotRequired[list[Route]]
 
 
 VERSION = 1
+#: drivers whose containers are reached through a bridge of this host
+_ROUTED = ("bridge", "vxlan")
 _NAME_MARKS = {ord(mark): None for mark in "_.-"}
 
 
@@ -84,6 +96,11 @@ def names(roots: Roots) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(file[:-5] for file in files if file.endswith(".json"))
+
+
+def can_publish(network: Network) -> bool:
+    """Whether ports of the host can lead to it: through its bridge, from outside."""
+    return network["driver"] in _ROUTED and not network["internal"]
 
 
 def save(roots: Roots, network: Network) -> None:

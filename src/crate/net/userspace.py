@@ -18,6 +18,7 @@ from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
 from crate.linux.process import PR_SET_PDEATHSIG, fork_child, prctl
 from crate.net import route_messages
 from crate.net.addresses import format_address
+from crate.net.endpoint import blank
 from crate.oci import json
 
 TYPE_CHECKING = False
@@ -59,14 +60,16 @@ def prepare(lease: Lease, request: Request, runroot: str) -> None:
     lease["ports"], fds = ports.reserve(request.get("ports") or [])
     for fd in fds:
         os.close(fd)
-    lease["options"] = request.get("options") or ""
-    lease["lease_directory"] = runroot
+    lease["directory"] = runroot
+    attachments = request.get("networks")
+    endpoint = blank(program, (attachments[0]["interface"] if attachments else "") or "eth0")
     if program == "pasta":
-        lease["address"], lease["prefix"] = _host_address()
+        endpoint["address"], endpoint["prefix"] = _host_address()
         lease["resolver"] = PASTA_RESOLVER
     else:
-        lease["address"], lease["prefix"], lease["gateway"] = SLIRP_ADDRESS, 24, SLIRP_GATEWAY
+        endpoint["address"], endpoint["prefix"], endpoint["gateway"] = SLIRP_ADDRESS, 24, SLIRP_GATEWAY
         lease["resolver"] = SLIRP_RESOLVER
+    lease["endpoints"] = [endpoint]
 
 
 def find_program(name: str) -> str:
@@ -114,7 +117,7 @@ def pasta_arguments(lease: Lease) -> list[str]:
         options.remove("--map-gw")
     else:
         arguments.append("--no-map-gw")
-    arguments += ["--ns-ifname", lease["interface"], "--dns-forward", PASTA_RESOLVER]
+    arguments += ["--ns-ifname", lease["endpoints"][0]["interface"], "--dns-forward", PASTA_RESOLVER]
     arguments += ["--pid", "/proc/self/fd/1", "--netns", "/proc/self/fd/0", "-T", "none", "-U", "none"]
     for flag, protocol in (("-t", "tcp"), ("-u", "udp")):
         specs = [_pasta_port(port) for port in lease["ports"] if port["protocol"] == protocol]
@@ -143,12 +146,12 @@ def slirp_arguments(lease: Lease) -> list[str]:
         raise UsageError(f"unknown option of slirp4netns: {next(iter(given))}", _SLIRP_OPTIONS)
     if lease["ports"]:
         arguments.append(f"--api-socket={slirp_socket(lease)}")
-    return arguments + ["--netns-type=path", "/proc/self/fd/0", lease["interface"]]
+    return arguments + ["--netns-type=path", "/proc/self/fd/0", lease["endpoints"][0]["interface"]]
 
 
 def slirp_socket(lease: Lease) -> str:
     """Where slirp4netns takes orders about ports."""
-    return f"{lease['lease_directory']}/slirp4netns-{lease['container'][:12]}.sock"
+    return f"{lease['directory']}/slirp4netns-{lease['container'][:12]}.sock"
 
 
 def _start(path: str, arguments: list[str], netns_fd: int) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from crate.plan.host import Host
-    from crate.plan.shapes import Files, NetworkRequest, Options
+    from crate.plan.shapes import Attachment, Files, NetworkRequest, Options
     from crate.settings import Settings
 
 _BRIDGE = ("", "default", "bridge", "private")
@@ -24,27 +24,24 @@ def make_network(
     """(the request of `net.sandbox`, warnings)."""
     given = options.get("network")
     modes = [given] if isinstance(given, str) else list(given or ())
-    request: NetworkRequest = {
-        "mode": "bridge",
+    attachment: Attachment = {
         "network": settings.get("network.bridge"),
-        "ports": [],
-        "hostname": "",
         "ip": options.get("ip") or "",
         "ip6": options.get("ip6") or "",
         "mac": options.get("mac_address") or "",
         "aliases": list(options.get("network_alias") or ()),
         "interface": "",
     }
-    if modes in (["none"], ["host"]):
-        request["mode"], request["network"] = modes[0], ""
-    elif modes and (len(modes) > 1 or modes[0] not in _BRIDGE):
+    request: NetworkRequest = {"mode": "bridge", "networks": [attachment], "ports": [], "hostname": ""}
+    if modes and (len(modes) > 1 or modes[0] not in _BRIDGE):
         from crate.plan.network_modes import apply_modes
 
         apply_modes(request, modes)
-    if request["ip"] or request["ip6"] or request["mac"]:
+    if modes or attachment["ip"] or attachment["ip6"] or attachment["mac"]:
         from crate.plan.network_modes import check_addresses
 
-        check_addresses(request)
+        for one in request["networks"] or (attachment,):
+            check_addresses(one)
     if options.get("publish") or options.get("publish_all") or options.get("expose"):
         from crate.plan.ports import make_ports
 
@@ -53,7 +50,7 @@ def make_network(
     if request["mode"] in ("host", "container", "none", "ns"):
         from crate.plan.network_modes import settle_conflicts
 
-        warnings = settle_conflicts(options, request)
+        warnings = settle_conflicts(options, request, attachment)
     request["hostname"] = _hostname(options, request, host, container_id)
     return request, warnings
 

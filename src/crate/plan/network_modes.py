@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 _DISCARDED = "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use"
 _SOLE = ("none", "host", "slirp4netns", "pasta")
 _KEYS = {"ip": "ip", "ip6": "ip6", "mac": "mac", "mac-address": "mac", "interface_name": "interface"}
+_INTERFACE_MAX = 15  # IFNAMSIZ without its NUL
 _ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def apply_modes(request: NetworkRequest, modes: list[str]) -> None:
     """Enters `--network` values: `container:ID`, `ns:PATH`, `pasta[:options]`, networks by name with their settings.
 
-    A network is written `NAME`, `NAME:ip=ADDRESS,alias=…` (podman) or `name=NAME,alias=…` (docker).
+    A network is written `NAME`, `NAME:ip=ADDRESS,alias=…` (podman) or `name=NAME,alias=…` (docker). The request has one
+    attachment, to the default network, with what --ip, --mac-address and --network-alias say.
     """
+    (given,) = request["networks"]
     attachments = []
     for mode in modes:
         word, colon, rest = mode.partition(":")
@@ -27,20 +30,27 @@ def apply_modes(request: NetworkRequest, modes: list[str]) -> None:
                 raise UsageError(f"conflicting options: cannot attach both user-defined networks and --network {mode}")
             _apply_sole(request, word, rest)
             return
-        attachments.append(_attachment(mode, request))
+        attachment = _attachment(mode, given["network"])
+        attachment["aliases"] = [*given["aliases"], *attachment["aliases"]]
+        attachments.append(attachment)
     first = attachments[0]
-    for key in ("network", "ip", "ip6", "mac", "interface"):
-        if first[key]:
-            request[key] = first[key]
-    request["aliases"] += first["aliases"]
-    if len(attachments) > 1:
-        if request["ip"] and not first["ip"]:
-            raise UsageError("--ip can only be set for a single network", "write it as --network NAME:ip=ADDRESS")
-        request["networks"] = attachments[1:]
+    names = [attachment["network"] for attachment in attachments]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"cannot attach a container to network {name} twice", f"give --network {name} once")
+    if len(attachments) > 1 and (given["ip"] or given["ip6"]):
+        raise UsageError("--ip can only be set for a single network", "write it as --network NAME:ip=ADDRESS")
+    for key in ("ip", "ip6", "mac"):
+        first[key] = first[key] or given[key]
+    request["networks"] = attachments
 
 
 def _apply_sole(request: NetworkRequest, word: str, rest: str) -> None:
-    request["mode"], request["network"] = word, ""
+    request["mode"] = word
+    if word in ("pasta", "slirp4netns"):
+        request["networks"][0]["network"] = ""
+    else:
+        request["networks"] = []
     if word == "container":
         if not rest:
             raise UsageError("invalid container format container:<name|id>")
@@ -55,7 +65,7 @@ def _apply_sole(request: NetworkRequest, word: str, rest: str) -> None:
         request["options"] = rest
 
 
-def _attachment(text: str, request: NetworkRequest) -> Attachment:
+def _attachment(text: str, default: str) -> Attachment:
     name, _, rest = text.partition(":")
     pairs = rest.split(",") if rest else []
     if "=" in name:
@@ -77,18 +87,18 @@ def _attachment(text: str, request: NetworkRequest) -> Attachment:
     if name in ("default", "bridge", ""):
         if not name:
             raise UsageError(f'invalid --network "{text}": the name of the network is missing')
-        attachment["network"] = request["network"]
+        attachment["network"] = default
     elif name[0] not in _ALNUM or name.strip(_ALNUM + "_.-"):
         raise UsageError(f'invalid --network "{text}"', "none, host, bridge, container:ID, ns:PATH or a network's name")
     return attachment
 
 
-def check_addresses(request: NetworkRequest) -> None:
-    """The form of --ip, --ip6 and --mac-address; whether they are free the network tells."""
+def check_addresses(attachment: Attachment) -> None:
+    """The form of addresses and of an interface's name; whether they are free the network tells."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     for option, family in (("ip", AF_INET), ("ip6", AF_INET6)):
-        address: str = request[option]  # type: ignore[literal-required]
+        address: str = attachment[option]  # type: ignore[literal-required]
         if not address:
             continue
         try:
@@ -96,29 +106,32 @@ def check_addresses(request: NetworkRequest) -> None:
         except OSError:
             version = "IPv4" if option == "ip" else "IPv6"
             raise UsageError(f"invalid {version} address: {address}") from None
-    mac = request["mac"]
+    interface = attachment["interface"]
+    if len(interface) > _INTERFACE_MAX or "/" in interface or interface.split() not in ([], [interface]):
+        raise UsageError(f"invalid interface name: {interface}", f"at most {_INTERFACE_MAX} characters, without blanks")
+    mac = attachment["mac"]
     if mac:
         parts = mac.replace("-", ":").split(":")
         if len(parts) != 6 or not all(len(part) == 2 and _is_hexadecimal(part) for part in parts):
             raise UsageError(f"{mac} is not a valid mac address", "write it as 92:d0:c6:0a:29:33")
         if int(parts[0], 16) & 1:
             raise UsageError(f"{mac} is not a valid mac address: it is a multicast address")
-        request["mac"] = ":".join(part.lower() for part in parts)
+        attachment["mac"] = ":".join(part.lower() for part in parts)
 
 
 def _is_hexadecimal(text: str) -> bool:
     return not text.strip("0123456789abcdefABCDEF")
 
 
-def settle_conflicts(options: Options, request: NetworkRequest) -> list[str]:
+def settle_conflicts(options: Options, request: NetworkRequest, given: Attachment) -> list[str]:
     """Refuses what has no meaning without a network of one's own, in docker's words; gives the warnings."""
     mode = request["mode"]
     warnings = []
-    if request["aliases"]:
+    if given["aliases"]:
         raise UsageError("network-scoped alias is supported only for containers in user defined networks")
-    if request["ip"] or request["ip6"]:
+    if given["ip"] or given["ip6"]:
         raise UsageError("user specified IP address is supported on user defined networks only")
-    if request["mac"] and mode in ("host", "container", "ns"):
+    if given["mac"] and mode in ("host", "container", "ns"):
         raise UsageError("conflicting options: mac-address and the network mode")
     if mode == "container":
         if request["ports"]:

@@ -38,15 +38,19 @@ class Attachment(TypedDict):
     interface: str
 
 
-class NetworkRequest(Attachment):
-    """What `net.sandbox.prepare` takes. `networks` are those after the first; `options` those of pasta and the like."""
+class NetworkRequest(TypedDict):
+    """What `net.sandbox.prepare` takes. `options` are those of pasta and the like.
+
+    `networks` are what it is attached to, the first one first: several for `bridge`, one without a name for pasta and
+    slirp4netns, none for the modes whose namespace is another's, or has nothing in it.
+    """
 
     mode: str
+    networks: list[Attachment]
     ports: list[Port]
     hostname: str
     container: NotRequired[str]
     path: NotRequired[str]
-    networks: NotRequired[list[Attachment]]
     options: NotRequired[str]
 
 

@@ -30,7 +30,7 @@ class Known:
             "created": NOW - 7200 * SECOND,
             "options": {"image": "busybox"}, "image_name": "docker.io/library/busybox:latest", "image": "f" * 64,
             "entrypoint": [], "command": ["sleep", "a long while", "and longer"], "labels": {}, "mounts": [],
-            "remove": False, "network": {"mode": "bridge", "network": "crate0"}, **facts,
+            "remove": False, "network": {"mode": "bridge", "networks": [{"network": "crate0"}]}, **facts,
         }  # fmt: skip
 
     def state(self, engine: Any, fresh: bool = False) -> dict[str, Any]:

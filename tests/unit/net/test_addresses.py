@@ -23,7 +23,8 @@ packed = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)
 
 def lease(container: str, alive: bool = True) -> LeaseRecord:
     owner = addresses.owner_of(os.getpid())
-    return {"container": container, "owner": owner if alive else [owner[0], 1], "address6": "", "mac": "", "ports": []}
+    whose = {"container": container, "owner": owner if alive else [owner[0], 1], "names": []}
+    return {**whose, "address": "", "address6": "", "mac": "", "ports": []}  # type: ignore[typeddict-item]
 
 
 @given(packed)

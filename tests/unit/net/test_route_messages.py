@@ -127,11 +127,11 @@ def test_ipv6_address(index: int, packed: bytes, prefix: int) -> None:
 
 
 @given(indexes, addresses)
-def test_default_route(index: int, gateway: bytes) -> None:
+def test_route(index: int, gateway: bytes) -> None:
     family = 2 if len(gateway) == 4 else 10
     fields = {"family": family, "table": 254, "proto": 3, "scope": 0, "type": 1}
     theirs = [("RTA_GATEWAY", str(ipaddress.ip_address(gateway))), ("RTA_OIF", index)]
-    assert payload(route_messages.default_route(index, gateway)) == encoded(rtmsg, fields, theirs)
+    assert payload(route_messages.route(index, gateway)) == encoded(rtmsg, fields, theirs)
 
 
 @given(indexes, names, mtus)

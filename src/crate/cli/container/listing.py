@@ -223,10 +223,10 @@ def _local_volumes(entry: _Entry) -> str:
 
 
 def _networks(entry: _Entry) -> str:
-    request = entry.record.get("network") or {}
-    names = [request.get("network") or request.get("mode") or ""]
-    names += [str(further["network"]) for further in request.get("networks") or []]
-    return ",".join(name for name in names if name)
+    from crate.engine import attachments
+
+    request = entry.record["network"]
+    return ",".join(attachments.names(request) or [request["mode"]])
 
 
 def _sizes(entry: _Entry) -> tuple[int, int]:

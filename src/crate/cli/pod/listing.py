@@ -95,9 +95,9 @@ def networks(pod: Pod) -> list[str]:
     """The networks of its sandbox by name."""
     if not pod.sandbox:
         return []
-    request = pod.sandbox.record["network"]
-    names = [request["network"], *(further["network"] for further in request.get("networks") or ())]
-    return [name for name in names if name]
+    from crate.engine import attachments
+
+    return attachments.names(pod.sandbox.record["network"])
 
 
 def _infra(pod: Pod) -> str:

@@ -1,0 +1,225 @@
+"""One place of a container on one network: an address, an interface, and the driver that joins the two.
+
+    make      an address is leased; nothing of it is seen on the network yet
+    attach    the interface is in the container's namespace, with addresses and routes
+    detach    it is gone again, from a container that goes on
+    release   the address is free for others
+
+An endpoint is plain JSON data, as the lease of the sandbox that it is part of.
+"""
+
+from __future__ import annotations
+
+from crate.errors import HostError, UsageError
+from crate.net import addresses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TypedDict
+
+    from crate.net.addresses import LeaseRecord
+    from crate.net.store import Network, Subnet
+    from crate.settings import Settings
+
+    class Attachment(TypedDict):
+        """What a container asks of one network; all texts may be empty but the network's name."""
+
+        network: str
+        ip: str
+        ip6: str
+        mac: str
+        aliases: list[str]
+        interface: str
+
+    class Endpoint(TypedDict):
+        """All texts are empty and all numbers 0 where a network has no such thing."""
+
+        network: str
+        driver: str
+        link: str  # the interface of the host that it hangs on: a bridge, or the parent
+        link_index: int
+        lease_directory: str
+        keys: list[str]  # the names of its lease files
+        interface: str
+        host_interface: str
+        address: str
+        prefix: int
+        gateway: str
+        address6: str
+        prefix6: int
+        gateway6: str
+        mac: str
+        mtu: int
+        metric: int  # of its default route: the smallest one's is taken
+        internal: bool
+        dns: bool
+        aliases: list[str]
+        routes: list[list[str]]  # destination, gateway
+        options: dict[str, str]
+
+
+MTU = 1500
+_METRIC_STEP = 100
+
+
+def driver_of(name: str) -> Any:
+    """The module of a driver: `ensure`, `attach`, `detach`. HostError for one that this crate does not have."""
+    if name == "bridge":
+        from crate.net import bridge
+
+        return bridge
+    raise HostError(f"cannot use a network with driver {name}: this crate does not know it", "upgrade crate")
+
+
+def lease_directory(settings: Settings, network: Network) -> str:
+    """Where the leases of a network are: by its bridge, which belongs to the host and not to a store (decision 62).
+
+    That of a network without a bridge of its own begins with a dot: the firewall has nothing to do with it.
+    """
+    name = network["network_interface"] if network["driver"] == "bridge" else "." + network["id"][:12]
+    return f"{settings.get('network.lease_root')}/{name}"
+
+
+def make(
+    settings: Settings, network: Network, attachment: Attachment, record: LeaseRecord, others: Sequence[Endpoint]
+) -> Endpoint:
+    """Takes an address of a network. `record` is what the lease file is to say; its addresses are filled in here.
+
+    `others` are the endpoints that the container has. NameInUseError for a taken address, UsageError for one outside
+    the network, HostError when there is none.
+    """
+    interfaces = [other["interface"] for other in others]
+    endpoint = blank(network["driver"], attachment["interface"] or _free_interface(interfaces))
+    endpoint["network"], endpoint["link"] = network["name"], network["network_interface"]
+    endpoint["lease_directory"] = lease_directory(settings, network)
+    endpoint["mac"], endpoint["aliases"] = attachment["mac"], attachment["aliases"]
+    endpoint["mtu"] = int(network["options"].get("mtu") or MTU)
+    endpoint["metric"] = max([other["metric"] + _METRIC_STEP for other in others], default=0)
+    endpoint["internal"], endpoint["dns"] = network["internal"], network["dns_enabled"]
+    endpoint["routes"] = [[route["destination"], route["gateway"]] for route in network.get("routes") or ()]
+    endpoint["options"] = network["options"]
+    if endpoint["interface"] in interfaces:
+        raise UsageError(f"cannot use the interface name {endpoint['interface']} for two networks")
+    endpoint["link_index"] = driver_of(network["driver"]).ensure(network)
+    _lease(endpoint, settings, network, attachment, record)
+    return endpoint
+
+
+def blank(driver: str, interface: str) -> Endpoint:
+    """An endpoint of no network, whose interface has no address."""
+    return {
+        "network": "",
+        "driver": driver,
+        "link": "",
+        "link_index": 0,
+        "lease_directory": "",
+        "keys": [],
+        "interface": interface,
+        "host_interface": "",
+        "address": "",
+        "prefix": 0,
+        "gateway": "",
+        "address6": "",
+        "prefix6": 0,
+        "gateway6": "",
+        "mac": "",
+        "mtu": 0,
+        "metric": 0,
+        "internal": False,
+        "dns": False,
+        "aliases": [],
+        "routes": [],
+        "options": {},
+    }
+
+
+def _free_interface(taken: list[str]) -> str:
+    number = 0
+    while f"eth{number}" in taken:
+        number += 1
+    return f"eth{number}"
+
+
+def _lease(
+    endpoint: Endpoint, settings: Settings, network: Network, attachment: Attachment, record: LeaseRecord
+) -> None:
+    table = str(settings.get("network.table"))
+    subnet4, subnet6 = (_subnet(network, mark) for mark in (".", ":"))
+    for wanted, subnet in ((attachment["ip"], subnet4), (attachment["ip6"], subnet6)):
+        if wanted:
+            _check(wanted, subnet, network)
+    subnet = subnet4 or subnet6
+    if subnet is None:
+        raise HostError(f"cannot lease an address: network {network['name']} has no subnet")
+    key = attachment["ip"] if subnet4 else attachment["ip6"]
+    span = addresses.parse_subnet(subnet["subnet"])
+    with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
+        if network["driver"] == "bridge":
+            from crate.net import nftables
+
+            nftables.ensure(table, leases, network)
+        if key:
+            leases.check(key)
+        else:
+            key = leases.next_free(span, subnet["gateway"], subnet.get("lease_range"))
+        endpoint["keys"].append(key)
+        packed = addresses.parse_address(key)
+        if subnet4:
+            endpoint["address"], endpoint["prefix"], endpoint["gateway"] = key, span[1], subnet4["gateway"]
+        if subnet6:
+            # The same place in its subnet as the IPv4 address has, so that one lease covers both.
+            span6 = addresses.parse_subnet(subnet6["subnet"])
+            number = int.from_bytes(packed, "big") - int.from_bytes(span[0], "big")
+            chosen = attachment["ip6"]
+            endpoint["address6"] = chosen or addresses.format_address(addresses.nth(span6, number))
+            endpoint["prefix6"], endpoint["gateway6"] = span6[1], subnet6["gateway"]
+            if subnet4 and chosen:
+                leases.check(chosen)
+                leases.check_place(chosen, span6, span)
+                endpoint["keys"].append(chosen)
+            elif subnet4:
+                leases.check(endpoint["address6"])
+        endpoint["mac"] = endpoint["mac"] or addresses.format_mac(addresses.mac_of(packed))
+        record["address"], record["address6"] = endpoint["address"], endpoint["address6"]
+        record["mac"] = endpoint["mac"]
+        dead = leases.read(key)
+        leases.write(key, record)
+        for other in endpoint["keys"][1:]:
+            leases.write(other, {**record, "address": "", "ports": [], "names": []})
+    if dead is not None and dead["ports"]:  # its owner was killed; nothing of its ports may lead to this container
+        nftables.withdraw(table, endpoint["lease_directory"], key, dead)
+
+
+def _subnet(network: Network, mark: str) -> Subnet | None:
+    """The first subnet of a network that is written with this mark: `.` or `:`."""
+    return next((subnet for subnet in network["subnets"] if mark in subnet["subnet"]), None)
+
+
+def _check(wanted: str, subnet: Subnet | None, network: Network) -> None:
+    name = network["name"]
+    if subnet is None:
+        version = "IPv6" if ":" in wanted else "IPv4"
+        raise UsageError(f"cannot use address {wanted}: network {name} has no {version} subnet")
+    packed = addresses.parse_address(wanted)
+    if not addresses.contains(addresses.parse_subnet(subnet["subnet"]), packed):
+        raise UsageError(f"address {wanted} is not in subnet {subnet['subnet']} of network {name}")
+    if subnet["gateway"] and packed == addresses.parse_address(subnet["gateway"]):
+        raise UsageError(f"address {wanted} is the gateway of network {name}")
+
+
+def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
+    """Gives the address back. One that ports lead to keeps its file, as nobody's, until the firewall knows."""
+    if not endpoint["keys"]:
+        return
+    with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
+        for number, key in enumerate(endpoint["keys"]):
+            if published and number == 0:
+                leases.give_back(key, container)
+            else:
+                leases.remove(key, container)
+
+
+def ip(endpoint: Endpoint) -> list[str]:
+    """Its addresses: one, two, or none."""
+    return [address for address in (endpoint["address"], endpoint["address6"]) if address]
