@@ -137,7 +137,7 @@ def test_the_sinks_own_failure_passes_through(busybox_image: str) -> None:
 def test_a_registry_with_users_wants_credentials(guarded_registry: Registry, tmp_path: Path) -> None:
     text = guarded_registry.reference("busybox")
     with pytest.raises(
-        Refused, match=f"cannot pull {text}: registry {guarded_registry.address}: authentication required"
+        Refused, match=f"cannot pull {text}: registry {guarded_registry.address}: unauthorized: authentication required"
     ):
         client_for(text).manifest()
     with pytest.raises(Refused, match=r"credentials were refused|authentication required"):

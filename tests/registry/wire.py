@@ -30,21 +30,30 @@ class Fixed:
 class CuttingProxy:
     """Passes connections on to `target` (`host:port`) and cuts each after so many bytes of the answers.
 
-    `cuts`: one number a connection, None for a connection that lives, the last one for all that follow. `reset`: cut
-    with RST instead of FIN. `hang`: keep the connection, but pass nothing more.
+    `cuts`: one number a connection, None for a connection that lives, the last one for all that follow; `cuts_up`: the
+    same for the bytes of the requests. `reset`: cut with RST instead of FIN. `hang`: keep the connection, but pass
+    nothing more.
     """
 
     def __init__(
-        self, target: str, cuts: Iterable[int | None] = (None,), reset: bool = False, hang: bool = False
+        self,
+        target: str,
+        cuts: Iterable[int | None] = (None,),
+        reset: bool = False,
+        hang: bool = False,
+        cuts_up: Iterable[int | None] = (None,),
     ) -> None:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
         self._cuts: Iterator[int | None] = iter(cuts)
+        self._cuts_up: Iterator[int | None] = iter(cuts_up)
         self._last: int | None = None
+        self._last_up: int | None = None
         self._reset = reset
         self._hang = hang
         self.connections = 0
         self.passed = 0
+        self.passed_up = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -59,19 +68,26 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
                 self.connections += 1
                 self._last = next(self._cuts, self._last)
+                self._last_up = next(self._cuts_up, self._last_up)
                 server = socket.create_connection(self._target)
-                threading.Thread(target=self._serve, args=(client, server, self._last), daemon=True).start()
+                cuts = (client, server, self._last, self._last_up)
+                threading.Thread(target=self._serve, args=cuts, daemon=True).start()
 
-    def _serve(self, client: socket.socket, server: socket.socket, left: int | None) -> None:
+    def _serve(self, client: socket.socket, server: socket.socket, left: int | None, left_up: int | None) -> None:
         """One thread for both ways: a socket that another thread reads from is not reset by its closing."""
         with client, server, contextlib.suppress(OSError):
             while True:
                 ready, _, _ = select.select([client, server], [], [])
                 if client in ready:
-                    data = client.recv(65536)
+                    data = client.recv(65536)[:left_up]
                     if not data:
                         return
                     server.sendall(data)
+                    self.passed_up += len(data)
+                    if left_up is not None:
+                        left_up -= len(data)
+                        if left_up == 0:
+                            return
                 if server in ready:
                     data = server.recv(65536)[:left]
                     client.sendall(data)
@@ -106,7 +122,7 @@ class Scripted:
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 length = int(headers.get("content-length", 0))
                 if length:
-                    headers["body"] = self.rfile.read(length).decode()
+                    headers["body"] = self.rfile.read(length).decode(errors="replace")
                 seen.append((self.command, self.path, headers))
                 status, more, body = answer(self.command, self.path, headers)
                 self.send_response(status)
@@ -117,7 +133,7 @@ class Scripted:
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-            do_GET = do_HEAD = do_POST = _any
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
             def log_message(self, *_: object) -> None:
                 """Nothing on stderr."""

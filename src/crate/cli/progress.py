@@ -1,4 +1,4 @@
-"""Shows a pull or load on standard error: moving bars on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Shows a pull, push or load on standard error: bars on a terminal, plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -91,6 +91,10 @@ class _Moving(Display):
             digest: self._bars.add_task("", total=size, name=_short(digest), state="") for digest, size in sizes.items()
         }
         self._bars.start()
+
+    def resize(self, digest: str, size: int) -> None:
+        if self._bars:
+            self._bars.reset(self._tasks[digest], total=size)
 
     def exists(self, digest: str) -> None:
         self._finish(digest, "already exists")

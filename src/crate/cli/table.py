@@ -40,6 +40,7 @@ COMMANDS = {
     "inspect": "system.inspect",
     "images": "image.images",
     "pull": "image.pull",
+    "push": "image.push",
     "rmi": "image.rmi",
     "tag": "image.tag",
     "untag": "image.untag",
@@ -90,6 +91,7 @@ COMMANDS = {
     "image ls": "image.images",
     "image list": "image.images",
     "image pull": "image.pull",
+    "image push": "image.push",
     "image rm": "image.rmi",
     "image remove": "image.rmi",
     "image tag": "image.tag",
@@ -796,6 +798,33 @@ OPTIONS = {
         "s cert_dir --cert-dir \n"
         "s creds --creds \n"
         "b disable_content_trust --disable-content-trust \n",
+    ),
+    "image.push": (
+        False,
+        "image destination?",
+        "all_tags quiet platform compression_format compression_level force_compression compress format "
+        "digestfile retry retry_delay tls_verify authfile cert_dir creds remove_signatures "
+        "disable_content_trust sign_by sign_by_sigstore_private_key sign_passphrase_file",
+        "b all_tags --all-tags -a \n"
+        "b quiet --quiet -q \n"
+        "s platform --platform \n"
+        "s compression_format --compression-format \n"
+        "i compression_level --compression-level \n"
+        "b force_compression --force-compression \n"
+        "b compress --compress \n"
+        "s format --format -f \n"
+        "s digestfile --digestfile \n"
+        "i retry --retry \n"
+        "s retry_delay --retry-delay \n"
+        "b tls_verify --tls-verify \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b remove_signatures --remove-signatures \n"
+        "b disable_content_trust --disable-content-trust \n"
+        "s sign_by --sign-by \n"
+        "s sign_by_sigstore_private_key --sign-by-sigstore-private-key \n"
+        "s sign_passphrase_file --sign-passphrase-file \n",
     ),
     "image.rmi": (
         False,

@@ -13,6 +13,7 @@ import os
 import threading
 
 from crate.errors import HostError, ImageError
+from crate.image import abreast
 from crate.image.progress import Progress
 from crate.oci import document as documents
 from crate.oci import image_spec, platform
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 
 _THREADS = 3  # as many as docker downloads at a time
-_END_SECONDS = 2.0
 _GO_ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
@@ -154,7 +154,6 @@ class _Arriving:
         self._chains: list[str] = []
         self._config: dict[str, Any] = {}
         self._stop = threading.Event()
-        self._failures: list[BaseException] = []
         self._unpacks: dict[int, LayerUnpack] = {}
         self.image_id = document.value["config"]["digest"].partition(":")[2]
 
@@ -169,7 +168,7 @@ class _Arriving:
             else:
                 wanted.append(number)
         try:
-            self._run(wanted)
+            abreast.each(wanted, self._layer, self._end, _THREADS)
             self._shown.config(self.image_id)
             self._shown.storing()
             for document in (self._document, self._index):
@@ -203,49 +202,6 @@ class _Arriving:
             raise ImageError(f"cannot {self._subject}: the image is for {actual}, not for {self._wanted}")
         if self._wanted is None and platform.choose([actual], platform.host(), exact=False) is None:
             self._shown.note(f"the image is for {actual}, this host is {platform.host()}")
-
-    def _run(self, wanted: list[int]) -> None:
-        """One thread a layer, a few at a time, lowest first. All have ended when this returns or raises."""
-        if len(wanted) == 1:
-            self._layer(wanted[0])
-            return
-        pending = iter(wanted)
-        turn = threading.Lock()
-
-        ended = threading.Semaphore(0)
-
-        def work() -> None:
-            try:
-                while not self._stop.is_set():
-                    with turn:
-                        number = next(pending, None)
-                    if number is None:
-                        return
-                    self._layer(number)
-            except BaseException as error:
-                self._failures.append(error)
-                self._end()
-            finally:
-                ended.release()
-
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_THREADS, len(wanted)))]
-        left = len(threads)
-        try:
-            for thread in threads:
-                thread.start()
-            while left:
-                # Not Thread.join: before Python 3.13 a thread whose join was interrupted passes for ended.
-                ended.acquire()
-                left -= 1
-        except BaseException:  # the user's interrupt
-            self._end()
-            while left and ended.acquire(timeout=_END_SECONDS):
-                left -= 1
-            raise
-        for thread in threads:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
 
     def _end(self) -> None:
         """Has all threads end soon, those too that wait for the network."""

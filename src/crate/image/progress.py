@@ -1,4 +1,4 @@
-"""What a pull or load tells about itself while it runs; this one keeps it to itself, crate.cli.progress shows it."""
+"""What a pull, push or load tells about itself; this one keeps it to itself, crate.cli.progress shows it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ class Progress:
     def layers(self, sizes: dict[str, int]) -> None:
         """The image is known: its blobs, lowest first."""
 
+    def resize(self, digest: str, size: int) -> None:
+        """The layer was compressed, if need be, and now goes out: so many bytes of it."""
+
     def exists(self, digest: str) -> None:
-        """The layer is here already."""
+        """The layer is at its destination already."""
 
     def received(self, digest: str, count: int) -> None:
-        """So many more bytes of the layer have come."""
+        """So many more bytes of the layer have come, or gone."""
 
     def done(self, digest: str) -> None:
-        """The layer is whole and unpacked."""
+        """The layer is whole at its destination."""
 
     def config(self, image_id: str) -> None:
         """All layers are there, and the image's configuration."""

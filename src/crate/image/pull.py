@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from crate.errors import ImageError, NotFoundError, RegistryError, UsageError
 from crate.image import arrival, embedded, local, transports
+from crate.image.access import access
 from crate.image.progress import Progress
 from crate.image.wanted import fits, wanted_platform
 from crate.oci import platform
@@ -123,18 +124,9 @@ def _reference(roots: Roots, text: str) -> Reference:
 
 
 def _client(reference: Reference, settings: Settings, options: Mapping[str, Any]) -> Client:
-    from crate.registry import credentials
     from crate.registry.client import Client
 
-    given = options.get("creds")
-    return Client(
-        reference,
-        settings,
-        credentials=credentials.from_option(str(given)) if given else None,
-        authfile=options.get("authfile"),
-        tls_verify=options.get("tls_verify"),
-        certificates=options.get("cert_dir"),
-    )
+    return Client(reference, settings, **access(options))
 
 
 def _assemble(roots: Roots, reference: Reference, shown: Progress) -> ImageRecord:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from crate.errors import RegistryError
 from crate.oci import json
 from crate.registry import challenge
+from crate.registry.endpoint import host_name
 from crate.registry.failure import LOGIN_HINT, Refused
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class Authorizer:
         self._lock = threading.Lock()
         self._basic = False
         self._tokens: dict[str, tuple[str, float]] = {}
+        self._services: dict[str, dict[str, str]] = {}
+
+    def current(self, scope: str) -> str | None:
+        """As `header`; a token that has expired is replaced, so that content is not sent in vain."""
+        found = self.header(scope)
+        if found is None and scope in self._services:
+            with self._lock:
+                found = self.header(scope) or self._new_token(self._services[scope], scope)
+        return found
 
     def header(self, scope: str) -> str | None:
         """What to send with a request of this scope; None before the first challenge, or when it has expired."""
@@ -69,39 +79,56 @@ class Authorizer:
             if "basic" in challenges and self._credentials.user and not self._basic:
                 self._basic = True
                 return self._credentials.basic()
-        reason = "the credentials were refused" if self._credentials else "authentication required"
+        reason = "unauthorized: authentication required" + (": the credentials were refused" * bool(self._credentials))
         raise Refused(f"cannot {self._subject}: registry {self._host}: {reason}", LOGIN_HINT)
 
     def _new_token(self, parameters: dict[str, str], scope: str) -> str:
         realm = parameters.get("realm", "")
-        scheme = urlsplit(realm).scheme
-        if scheme != "https" and not (scheme == "http" and self._insecure):
-            raise RegistryError(
-                f"cannot {self._subject}: registry {self._host}: its token service {realm[:200]!r} is not https",
-                "credentials would pass in the clear; list the registry in registries.insecure if that is wanted",
-            )
-        wanted = {"service": parameters.get("service", ""), "scope": parameters.get("scope") or scope}
-        wanted = {key: value for key, value in wanted.items() if value}
+        self._check_realm(realm)
+        scopes = dict.fromkeys((parameters.get("scope", "") + " " + scope).split())
+        wanted: dict[str, str | list[str]] = {}
+        if parameters.get("service"):
+            wanted["service"] = parameters["service"]
         if self._credentials.identity_token:
             form = {
                 "grant_type": "refresh_token",
                 "refresh_token": self._credentials.identity_token,
                 "client_id": _CLIENT,
-                **wanted,
+                **{key: str(value) for key, value in wanted.items()},
             }
+            if scopes:
+                form["scope"] = " ".join(scopes)
             body = self._fetch("POST", realm, {}, form, _TOKEN_MAX)
         else:
             headers = {}
             if self._credentials.user:
                 wanted["account"] = self._credentials.user
                 headers["Authorization"] = self._credentials.basic()
-            url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted)}"
+            wanted["scope"] = list(scopes)
+            url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted, doseq=True)}"
             body = self._fetch("GET", url, headers, None, _TOKEN_MAX)
         token, seconds = _read_token(body)
         if not token:
             raise RegistryError(f"cannot {self._subject}: registry {self._host}: its token service gave no token")
         self._tokens[scope] = (token, time.monotonic() + max(seconds, _TOKEN_SECONDS) - _MARGIN_SECONDS)
+        self._services[scope] = parameters
         return f"Bearer {token}"
+
+    def _check_realm(self, realm: str) -> None:
+        """Credentials go to the token service: in the clear only to the very host that the user trusts so."""
+        try:
+            parts = urlsplit(realm)
+            scheme, host = parts.scheme, parts.hostname or ""
+        except ValueError:
+            scheme, host = "", ""
+        if scheme == "https" and host:
+            return
+        if not (scheme == "http" and self._insecure and host == host_name(self._host).lower()):
+            raise RegistryError(
+                f"cannot {self._subject}: registry {self._host}: its token service {realm[:200]!r} is not https",
+                "credentials would pass in the clear; only a registry in registries.insecure may ask for that, on its "
+                "own host",
+            )
 
 
 def _read_token(body: bytes) -> tuple[str, float]:

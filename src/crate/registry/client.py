@@ -54,7 +54,14 @@ class Client:
         none = credential_files.Credentials()
         # A mirror is another party: the registry's credentials are not for it.
         self._transports = [
-            Transport(endpoint, settings, none if endpoint.is_mirror else found, self._subject, patience or Patience())
+            Transport(
+                endpoint,
+                settings,
+                none if endpoint.is_mirror else found,
+                self._subject,
+                patience or Patience(),
+                None if endpoint.is_mirror else certificates,
+            )
             for endpoint in endpoints(reference.domain, settings, tls_verify)
         ]
 

@@ -5,6 +5,7 @@ RegistryError
 ├── Interrupted           an answer that broke off, or a passing failure: worth another try
 ├── Refused               401, 403
 ├── NotInRegistry         404
+├── Rejected              any other status
 └── RateLimited           429
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 OFFLINE_HINT = "check the network; the image crate.local/busybox needs no registry"
-LOGIN_HINT = "check the name; a private repository needs credentials in ~/.docker/config.json or auth.json"
+LOGIN_HINT = "check the name; a private repository needs credentials: crate login"
 _TRANSIENT = (408, 500, 502, 503, 504)
 _BODY_MAX = 64 << 10
 _MESSAGE_MAX = 300
@@ -46,6 +47,12 @@ class Refused(RegistryError):
 
 class NotInRegistry(RegistryError):
     """The registry does not have it."""
+
+
+class Rejected(RegistryError):
+    """The registry does not take the request. `status`: what it answered with."""
+
+    status = 0
 
 
 class RateLimited(Interrupted):
@@ -149,14 +156,16 @@ def refusal(response: Response, host: str, subject: str) -> RegistryError:
         passing.wait_seconds = _retry_after(response)
         return passing
     if status == 401:
-        return Refused(f"{message}authentication required{told and f': {told}'}", LOGIN_HINT)
+        return Refused(f"{message}unauthorized: {told or 'authentication required'}", LOGIN_HINT)
     if status == 403:
         return Refused(f"{message}access denied{told and f': {told}'}", LOGIN_HINT)
     if is_page:
         return web_page(host, subject)
     if status == 404:
         return NotInRegistry(f"{message}{told or 'not found'}")
-    return RegistryError(f"{message}it answered with status {status}{told and f': {told}'}")
+    rejected = Rejected(f"{message}it answered with status {status}{told and f': {told}'}")
+    rejected.status = status
+    return rejected
 
 
 def web_page(host: str, subject: str) -> RegistryError:

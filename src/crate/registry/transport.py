@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -19,7 +20,8 @@ from crate.registry.endpoint import proxy_for
 from crate.registry.failure import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from crate.registry.credentials import Credentials
     from crate.registry.endpoint import Endpoint, Settings
@@ -28,6 +30,37 @@ _REDIRECTS = 10
 _PIECE = 256 << 10
 _NOTICE_MAX = 256 << 10
 _WAIT_MAX_SECONDS = 15.0
+_BODY_PIECE = 64 << 10
+_DIGESTING = 10  # times as long as usual may an answer to content take: it is checked, and moved, on the other side
+
+
+class Body:
+    """The content of a request: the bytes `start` to `end` of a file, read anew for each try."""
+
+    def __init__(self, fd: int, start: int, end: int, sent: Callable[[int], object] | None = None) -> None:
+        """`fd` stays the caller's; `sent` is told how many more bytes are on their way."""
+        self._fd = fd
+        self._start = start
+        self._end = end
+        self._sent = sent
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def __iter__(self) -> Iterator[bytes]:
+        position = self._start
+        while position < self._end:
+            piece = os.pread(self._fd, min(_BODY_PIECE, self._end - position), position)
+            if not piece:
+                return  # shorter than it was: the server sees that something is missing
+            yield piece
+            position += len(piece)
+            if self._sent:
+                self._sent(len(piece))
+
+
+if TYPE_CHECKING:
+    Content = Body | bytes | dict[str, str] | None
 
 
 class Patience:
@@ -105,14 +138,43 @@ class Transport:
         while True:
             attempt += 1
             try:
-                if self._is_closed:
-                    raise self._closed()
-                response = self._authorized(method, path, scope, headers or {})
-                if response.status_code in ok:
-                    return response
-                raise failure.refusal(response, self.host, self.subject)
+                return self.request_once(method, path, scope, headers, ok)
             except Interrupted as error:
                 self.wait(attempt, error)
+
+    def request_once(
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        headers: dict[str, str] | None = None,
+        ok: tuple[int, ...] = (200,),
+        body: Body | bytes | None = None,
+    ) -> requests.Response:
+        """As `request`, without another try; `path` may be a whole URL, such as the server gave as Location."""
+        if self._is_closed:
+            raise self._closed()
+        response = self._authorized(method, path, scope, headers or {}, body)
+        if response.status_code in ok:
+            return response
+        raise failure.refusal(response, self.host, self.subject)
+
+    def located(self, response: requests.Response) -> str:
+        """The whole URL of the Location of an answer. Raises RegistryError where there is none that may be used.
+
+        A server behind a proxy that ends TLS may name itself with http: what came by https goes on by https.
+        """
+        try:
+            target = urljoin(response.url, response.headers["Location"])
+            parts, own = urlsplit(target), urlsplit(response.url)
+            if own.scheme == "https" and parts.scheme == "http" and parts.hostname == own.hostname:
+                return urlunsplit(parts._replace(scheme="https", netloc=own.netloc))
+            is_odd = parts.scheme not in ("http", "https") or "@" in parts.netloc
+        except (KeyError, ValueError):
+            is_odd = True
+        if is_odd or (parts.scheme == "http" and own.scheme == "https"):
+            raise RegistryError(f"cannot {self.subject}: registry {self.host}: it gives no usable Location")
+        return target
 
     def wait(self, attempt: int, error: Interrupted) -> None:
         """As of Patience; raises `error` at once when we were closed."""
@@ -157,11 +219,15 @@ class Transport:
         explained = failure.unanswered(error, self.host, self.subject)
         return explained if isinstance(explained, Interrupted) else Interrupted(explained.message, explained.hint)
 
-    def _authorized(self, method: str, path: str, scope: str, headers: dict[str, str]) -> requests.Response:
-        sent = self._authorizer.header(scope)
+    def _authorized(
+        self, method: str, path: str, scope: str, headers: dict[str, str], body: Body | bytes | None
+    ) -> requests.Response:
+        if "://" in path and _origin(path) != _origin(self._url(self._scheme, "")):
+            return self._follow(method, path, headers, body)  # another server: it knows what it gave away
+        sent = self._authorizer.current(scope)
         for is_last in (False, True):
             all_headers = headers if sent is None else {**headers, "Authorization": sent}
-            response = self._to_server(method, path, all_headers)
+            response = self._to_server(method, path, all_headers, body)
             if response.status_code != 401 or is_last:
                 break
             challenges = response.headers.get("WWW-Authenticate", "")
@@ -169,20 +235,26 @@ class Transport:
             sent = self._authorizer.answer(challenges, scope, sent)
         return response
 
-    def _to_server(self, method: str, path: str, headers: dict[str, str]) -> requests.Response:
+    def _to_server(
+        self, method: str, path: str, headers: dict[str, str], body: Body | bytes | None
+    ) -> requests.Response:
+        if "://" in path:
+            return self._follow(method, path, headers, body)
         if self._scheme:
-            return self._follow(method, self._url(self._scheme, path), headers)
+            return self._follow(method, self._url(self._scheme, path), headers, body)
         with self._lock:
             if not self._scheme:
-                return self._find_scheme(method, path, headers)
-        return self._follow(method, self._url(self._scheme, path), headers)
+                return self._find_scheme(method, path, headers, body)
+        return self._follow(method, self._url(self._scheme, path), headers, body)
 
-    def _find_scheme(self, method: str, path: str, headers: dict[str, str]) -> requests.Response:
+    def _find_scheme(
+        self, method: str, path: str, headers: dict[str, str], body: Body | bytes | None
+    ) -> requests.Response:
         """Tries https, then http (only where the endpoint allows both) and keeps what answers."""
         schemes = self.endpoint.schemes
         for scheme in schemes:
             try:
-                response = self._follow(method, self._url(scheme, path), headers)
+                response = self._follow(method, self._url(scheme, path), headers, body)
             except RegistryError:
                 if scheme == schemes[-1]:
                     raise
@@ -194,13 +266,11 @@ class Transport:
     def _url(self, scheme: str, path: str) -> str:
         return f"{scheme}://{self.host}{self.endpoint.prefix}/v2/{path}"
 
-    def _follow(
-        self, method: str, url: str, headers: dict[str, str], form: dict[str, str] | None = None
-    ) -> requests.Response:
+    def _follow(self, method: str, url: str, headers: dict[str, str], content: Content = None) -> requests.Response:
         """One request and its redirects. Authorization stays with the origin that it was made for."""
         for _ in range(_REDIRECTS):
-            response = self._send(method, url, headers, form)
-            if not response.is_redirect:
+            response = self._send(method, url, headers, content)
+            if not response.is_redirect or (method not in ("GET", "HEAD") and response.status_code not in (307, 308)):
                 return response
             self.read(response, _NOTICE_MAX)
             try:
@@ -213,16 +283,21 @@ class Transport:
             url = target
         raise failure.unanswered(requests.exceptions.TooManyRedirects(), self.host, self.subject)
 
-    def _send(self, method: str, url: str, headers: dict[str, str], form: dict[str, str] | None) -> requests.Response:
+    def _send(self, method: str, url: str, headers: dict[str, str], content: Content) -> requests.Response:
         proxy = proxy_for(url, self._settings)
+        patience = self.patience
+        seconds = (patience.connect_seconds, patience.read_seconds)
+        if method in ("PUT", "PATCH"):
+            seconds = (patience.read_seconds, patience.read_seconds * _DIGESTING)
+        data: Any = content
         try:
-            request = self._session.prepare_request(requests.Request(method, url, headers=headers, data=form))
+            request = self._session.prepare_request(requests.Request(method, url, headers=headers, data=data))
             # Not Session.send: it reads the whole body of a redirect, however long, and follows ~/.netrc.
             response = self._session.get_adapter(url).send(
                 request,
                 stream=True,
                 proxies={"http": proxy, "https": proxy} if proxy else {},
-                timeout=(self.patience.connect_seconds, self.patience.read_seconds),
+                timeout=seconds,
             )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise failure.unanswered(error, self.host, self.subject) from None
@@ -251,6 +326,8 @@ def _wake(response: requests.Response) -> None:
 def _has_end(response: requests.Response) -> bool:
     """Do the headers say where the body ends? http.client takes a connection that is cut among them for their end."""
     headers = response.headers
+    if response.status_code == 204:
+        return True
     return "Content-Length" in headers or "Transfer-Encoding" in headers or headers.get("Connection") == "close"
 
 

@@ -62,6 +62,15 @@ def tag(roots: Roots, image_id: str, name: str) -> None:
         reference.write_index(roots)
 
 
+def note_digest(roots: Roots, image_id: str, manifest: bytes) -> None:
+    """Makes an image known by one more manifest, such as it was pushed with."""
+    digest = content.put(roots, manifest)
+    with Lock(f"{roots.graphroot}/images"):
+        record = image_record.by_id(roots, image_id)
+        if record is not None and digest != record["digest"]:
+            image_record.put(roots, record, [digest])
+
+
 def untag(roots: Roots, name: str) -> bool:
     """Removes one reference; the image stays, maybe without a name. False when there was none."""
     with Lock(f"{roots.graphroot}/images"):
@@ -96,6 +105,8 @@ def collect(roots: Roots, used_layers: Callable[[], Iterable[str]]) -> int:
 
 
 def _collect(roots: Roots, kept_layers: set[str]) -> int:
+    from crate.storage import compressed
+
     lease = Lease(f"{roots.runroot}/leases/images")
     if not lease.acquire(wait=False):
         return 0
@@ -107,6 +118,7 @@ def _collect(roots: Roots, kept_layers: set[str]) -> int:
             kept_blobs.update(image_record.known_digests(roots, record["id"]))
             kept_blobs.update(layer["digest"] for layer in record["manifest"].get("layers", ()))
         kept_blobs.update(reference.list_all(roots).values())
+        kept_blobs |= compressed.made_of(roots, kept_blobs)
         for chain in layers.list_ids(roots):
             if chain not in kept_layers:
                 layers.remove(roots, chain)

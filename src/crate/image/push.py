@@ -1,0 +1,201 @@
+"""Pushing images: to their registry, or to a directory or archive of this host.
+
+    thread of a layer:  compressed if need be (once, kept) ── HEAD · mount · upload
+    caller:             config · manifest
+
+Nothing is visible at the destination before the manifest, which comes last.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from crate.errors import NotFoundError, UsageError
+from crate.image import abreast, departures, local, wanted
+from crate.image.access import access
+from crate.image.outgoing import Outgoing, packing
+from crate.image.progress import Progress
+from crate.oci import reference as references
+from crate.storage import content, image_record, images, journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Protocol
+
+    from crate.oci.document import Document
+    from crate.oci.reference import Reference
+    from crate.registry.upload import Uploader
+    from crate.settings import Settings
+    from crate.storage.image_record import ImageRecord
+    from crate.storage.roots import Roots
+
+    class Departure(Protocol):
+        """Where an image goes."""
+
+        def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
+            """Brings a blob there, and says so; `stored`: what it is called in the store and in the progress."""
+
+        def finish(self, document: Document) -> None:
+            """All blobs are there: the manifest."""
+
+        def close(self) -> None:
+            """Ends whatever is under way in other threads."""
+
+
+_THREADS = 5  # as many as docker uploads at a time
+
+
+def push(
+    roots: Roots,
+    settings: Settings,
+    image: str,
+    destination: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Document:
+    """Pushes a local image to where its name says, or to `destination`, and gives the manifest that it has there.
+
+    `options`, all of which may be missing or None: `platform`; `tls_verify`, `authfile`, `creds`, `cert_dir` as for
+    pull; `compression_format`, `compression_level`, `force_compression`, `format` (crate.image.outgoing); `compress`
+    (for a directory); `retry`, how often a failed request is sent again, and `retry_delay` in seconds before it.
+    Raises UsageError, NotFoundError, RegistryError, ImageError, OSError.
+    """
+    given = dict(options or {})
+    shown = progress or Progress()
+    record, name = _find(roots, image)
+    wanted.check(roots, image, given)
+    where = departures.parse(destination or _own_name(record, name))
+    how = packing(given, plain=where.is_local and not given.get("compress"))
+    with images.bring_in(roots):
+        outgoing = Outgoing(roots, record, how)
+        if where.is_local:
+            departure: Departure = where.open(roots, record)
+        else:
+            departure = _Repository(roots, where.reference, _uploader(where.reference, settings, given), record)
+        try:
+            document = _send(outgoing, departure, shown)
+        finally:
+            departure.close()
+    if not where.is_local:
+        images.note_digest(roots, record["id"], document.body)
+    journal.record(roots, "image", "push", record["id"], destination or name)
+    return document
+
+
+def repository_names(roots: Roots, text: str) -> list[str]:
+    """The names of the local images of a repository (`--all-tags`). UsageError, NotFoundError where there is none."""
+    reference = references.parse(text)
+    if ":" in text.rpartition("/")[2] or reference.digest:
+        raise UsageError(f"cannot push all tags of {text}: it has a tag", "give the repository alone")
+    repositories = {references.parse(candidate).name for candidate in references.local_candidates(text)}
+    names = {name for record in image_record.list_all(roots) for name in record["names"] if "@" not in name}
+    found = sorted(name for name in names if references.parse(name).name in repositories)
+    if not found:
+        raise NotFoundError(f"{text}: no local image of this repository", "see the local ones with: crate images")
+    return found
+
+
+def _find(roots: Roots, text: str) -> tuple[ImageRecord, str]:
+    found = local.find_named(roots, text)
+    if found is None:
+        raise NotFoundError(f"{text}: image not known", "see the local ones with: crate images")
+    return found
+
+
+def _own_name(record: ImageRecord, name: str) -> str:
+    names = [name] if name else [one for one in record["names"] if "@" not in one]
+    if len(names) != 1:
+        raise UsageError(f"cannot push {record['id'][:12]}: which name?", "give a destination: crate push IMAGE NAME")
+    return names[0]
+
+
+def _uploader(reference: Reference, settings: Settings, options: Mapping[str, Any]) -> Uploader:
+    from crate.registry.upload import Uploader
+
+    return Uploader(reference, settings, **access(options))
+
+
+def _send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document:
+    stop = threading.Event()
+
+    def passed(digest: str, count: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        shown.received(digest, count)
+
+    def end() -> None:
+        stop.set()
+        departure.close()
+
+    def layer(number: int) -> None:
+        stored = outgoing.layers[number]["digest"]
+        digest, size = outgoing.pack(number, lambda count: passed(stored, count))
+        shown.resize(stored, size)
+        departure.blob(stored, digest, size, shown)
+
+    shown.layers({entry["digest"]: entry["size"] for entry in outgoing.layers})
+    # A layer may lie in an image more than once: the empty one often does.
+    numbers = list({entry["digest"]: number for number, entry in enumerate(outgoing.layers)}.values())
+    abreast.each(sorted(numbers), layer, end, _THREADS)
+    for number in set(range(len(outgoing.layers))) - set(numbers):
+        outgoing.pack(number, lambda _: None)
+    departure.blob("", outgoing.config["digest"], outgoing.config["size"], Progress())
+    shown.config(outgoing.config["digest"].partition(":")[2])
+    document = outgoing.manifest()
+    shown.storing()
+    departure.finish(document)
+    return document
+
+
+class _Repository:
+    """A repository of a registry."""
+
+    def __init__(self, roots: Roots, reference: Reference, uploader: Uploader, record: ImageRecord) -> None:
+        self._roots = roots
+        self._reference = reference
+        self._uploader = uploader
+        self._elsewhere = _repositories_by_layer(roots, reference, record)
+
+    def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
+        fd = content.open_blob(self._roots, digest)
+        try:
+            how = self._uploader.blob(
+                digest,
+                size,
+                fd,
+                elsewhere=self._elsewhere.get(stored, ()),
+                sent=lambda count: progress.received(stored, count),
+            )
+        finally:
+            os.close(fd)
+        if how == "sent":
+            progress.done(stored)
+        else:
+            progress.exists(stored)
+
+    def finish(self, document: Document) -> None:
+        if self._reference.digest and self._reference.digest != document.digest:
+            raise UsageError(
+                f"cannot push {self._reference}: the manifest has the digest {document.digest}", "give a tag instead"
+            )
+        self._uploader.manifest(self._reference.selector, document.body, document.media_type, document.digest)
+
+    def close(self) -> None:
+        self._uploader.close()
+
+
+def _repositories_by_layer(roots: Roots, target: Reference, record: ImageRecord) -> dict[str, list[str]]:
+    """Other repositories of the same registry that, by the names of local images, may have the layers of this one."""
+    found: dict[str, list[str]] = {layer["digest"]: [] for layer in record["manifest"].get("layers") or ()}
+    for other in image_record.list_all(roots):
+        paths = [name.path for name in map(references.parse, other["names"]) if name.domain == target.domain]
+        for layer in other["manifest"].get("layers") or () if paths else ():
+            if layer["digest"] in found:
+                found[layer["digest"]] += paths
+    return found
+
+
+class _Stopped(Exception):
+    """Another layer failed, or the user interrupted."""
