@@ -211,6 +211,7 @@ PROGRAMS = {
     "docker": "docker",
     "strace": "strace",
     "patchelf": "patchelf",
+    "dig": "dig",
 }
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,

@@ -5,16 +5,13 @@ from __future__ import annotations
 import _socket
 import os
 from _socket import AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW
-from fcntl import ioctl
-from struct import Struct, pack, unpack
+from struct import Struct
 
-from crate.linux.namespace import CLONE_NEWNET, setns
-from crate.linux.process import fork_child
+from crate.linux.other_network import sockets_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -32,7 +29,6 @@ _NLMSGERR_ATTR_MSG = 1
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
 # A dump fills at most this much of one read (NLMSG_GOODSIZE is smaller); a shorter buffer would cut messages.
 _READ_SIZE = 65536
-_NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 
 _header = Struct("=IHHII")
 _attribute = Struct("=HH")
@@ -62,13 +58,18 @@ def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
     return found
 
 
+def open_socket(protocol: int) -> _socket.socket:
+    """What a Netlink is made of, by a caller that is in its network namespace."""
+    return _socket.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+
+
 class Netlink:
     """A netlink socket of the network namespace that the caller is in when it is made."""
 
     __slots__ = ("_sequence", "_socket")
 
     def __init__(self, protocol: int, made: _socket.socket | None = None) -> None:
-        self._socket = made or _socket.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+        self._socket = made or open_socket(protocol)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._sequence = 0
@@ -124,44 +125,8 @@ class Netlink:
 
 
 def netlink_in(netns_fd: int, protocol: int) -> Netlink:
-    """A netlink socket of another network namespace; the caller's thread, or a child, is in it for a moment."""
-    home_fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        try:
-            os.close(ioctl(home_fd, _NS_GET_USERNS))
-        except PermissionError:
-            return _netlink_by_child(netns_fd, protocol)  # home belongs to an outer user namespace: no way back
-        setns(netns_fd, CLONE_NEWNET)
-        try:
-            return Netlink(protocol)
-        finally:
-            setns(home_fd, CLONE_NEWNET)
-    finally:
-        os.close(home_fd)
-
-
-def _netlink_by_child(netns_fd: int, protocol: int) -> Netlink:
-    """A socket made by a child that enters the namespace and ends there; it comes back over a socket pair."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-
-    def child() -> NoReturn:
-        try:
-            setns(netns_fd, CLONE_NEWNET)
-            made = Netlink(protocol)
-            theirs.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack("=i", made.fileno()))])
-        except OSError as error:
-            theirs.send(bytes([error.errno or 1]))
-        os._exit(0)
-
-    pid = fork_child(child)
-    theirs.close()
-    data, extra, _, _ = ours.recvmsg(1, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
-    ours.close()
-    os.waitpid(pid, 0)
-    if not extra:
-        code = data[0] if data else 1
-        raise OSError(code, f"setns: {os.strerror(code)}")
-    return Netlink(protocol, _socket.socket(fileno=unpack("=i", extra[0][2])[0]))
+    """A netlink socket of another network namespace."""
+    return Netlink(protocol, *sockets_in(netns_fd, lambda: [open_socket(protocol)]))
 
 
 def _failure(code: int, extended: bytes) -> OSError:

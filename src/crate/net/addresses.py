@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _LAST = ".last"
 #: how many addresses are looked at before a subnet counts as full
 _TRIES = 1 << 17
+_NEW = ".new"
 #: the owner of a lease that was given back before what it published was withdrawn: nobody, who is not alive
 _NOBODY = [0, 0]
 #: how many leases of others whoever ends looks at
@@ -207,8 +208,9 @@ class LeaseDirectory:
         return _parse(read_text(f"{self.path}/{address}"))
 
     def write(self, address: str, record: LeaseRecord) -> None:
-        """Writes the lease of an address."""
-        self._write(address, json.dumps(record))
+        """Writes the lease of an address: a new file, so that readers see that the directory has changed."""
+        self._write(_NEW, json.dumps(record))
+        os.rename(f"{self.path}/{_NEW}", f"{self.path}/{address}")
 
     def remove(self, address: str, container: str) -> bool:
         """Removes the lease of an address if it is still that container's; tells whether it was."""

@@ -17,6 +17,14 @@ from __future__ import annotations
 from struct import Struct
 
 from crate.linux.netlink import NLM_F_ACK, NLM_F_CREATE, attribute
+from crate.net.nft_expressions import META_L4PROTO as _META_L4PROTO
+from crate.net.nft_expressions import NETWORK_HEADER as _NETWORK_HEADER
+from crate.net.nft_expressions import REG_1 as _REG_1
+from crate.net.nft_expressions import TRANSPORT_HEADER as _TRANSPORT_HEADER
+from crate.net.nft_expressions import compare as _compare
+from crate.net.nft_expressions import expression as _expression
+from crate.net.nft_expressions import meta as _meta
+from crate.net.nft_expressions import payload as _payload
 from crate.net.nft_messages import (
     NFPROTO_IPV4,
     NFPROTO_IPV6,
@@ -48,9 +56,8 @@ _TYPE_IPADDR, _TYPE_IP6ADDR, _TYPE_INET_PROTOCOL, _TYPE_INET_SERVICE, _TYPE_IFNA
 _SET_INTERVAL, _SET_MAP = 0x4, 0x8
 
 # Registers: 1 and 2 hold 16 bytes each; 8 to 23 are the same memory in words of four bytes.
-_REG_1, _REG_2, _WORD_0 = 1, 2, 8
-_META_IIFNAME, _META_OIFNAME, _META_NFPROTO, _META_L4PROTO = 6, 7, 15, 16
-_NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
+_REG_2, _WORD_0 = 2, 8
+_META_IIFNAME, _META_OIFNAME, _META_NFPROTO = 6, 7, 15
 _DROP, _ACCEPT = 0, 1
 _CT_STATE, _CT_STATUS = 0, 2
 _ESTABLISHED_OR_RELATED = 0x2 | 0x4
@@ -78,22 +85,6 @@ _FAMILIES = (
 def interface_key(name: str) -> bytes:
     """An interface name as the kernel compares it."""
     return name.encode().ljust(16, b"\0")
-
-
-def _expression(name: str, *parts: bytes) -> bytes:
-    return nested(1, text(1, name), nested(2, *parts))
-
-
-def _meta(key: int, register: int = _REG_1) -> bytes:
-    return _expression("meta", number(2, key), number(1, register))
-
-
-def _payload(base: int, offset: int, size: int, register: int = _REG_1) -> bytes:
-    return _expression("payload", number(1, register), number(2, base), number(3, offset), number(4, size))
-
-
-def _compare(value: bytes, *, equal: bool = True) -> bytes:
-    return _expression("cmp", number(1, _REG_1), number(2, 0 if equal else 1), nested(3, attribute(1, value)))
 
 
 def _lookup(name: str, *, inverted: bool = False) -> bytes:
