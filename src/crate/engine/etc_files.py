@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from crate.net import files
+from crate.net import files, sandbox
 from crate.storage.durable import write_all
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
             shares_host_network=shares_host,
             ipv6=any(endpoint["address6"] for endpoint in endpoints),
             forwarder=lease["resolver"],
+            names=files.NAMES_ADDRESS if sandbox.has_names(lease) else "",
         ),
     }
     if wanted["hosts"] is not None:

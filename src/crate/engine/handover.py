@@ -29,7 +29,7 @@ def execute(monitor: Monitor, entry: str = "resume") -> None:
     """Re-executes the monitor at `entry`: resume, bury or restart; returns when it cannot."""
     descriptors = [monitor.pidfd, monitor.listener.fileno(), monitor.streams.stdin_fd, *monitor.streams.output]
     descriptors += [client.socket.fileno() for client in monitor.streams.clients]
-    descriptors += [monitor.facts["membership"], *((monitor.facts["state"]["lease"] or {}).get("port_fds") or [])]
+    descriptors += [monitor.facts["membership"], *_of_lease(monitor.facts)]
     fd = os.memfd_create("crate-handover", 0)
     try:
         text = json.dumps(record(monitor)).encode("utf-8", "surrogateescape")
@@ -49,6 +49,12 @@ def execute(monitor: Monitor, entry: str = "resume") -> None:
         for descriptor in descriptors:
             if descriptor >= 0:
                 os.set_inheritable(descriptor, False)
+
+
+def _of_lease(facts: dict[str, Any]) -> list[int]:
+    """The descriptors of the sandbox's lease, which that of an older crate may have none of."""
+    lease = facts["state"]["lease"] or {}
+    return [*(lease.get("port_fds") or ()), *(lease.get("dns_fds") or ())]
 
 
 def record(monitor: Monitor) -> dict[str, Any]:
@@ -137,7 +143,7 @@ def _monitor(known: dict[str, Any]) -> Monitor:
         socket = _socket.socket(fileno=client["fd"])
         streams.clients.append(Client(socket, client["hello"], pending, client.get("skipped", 0)))
     inherited = [*output, known["stdin"], known["pidfd"], known["listener"], *(c["fd"] for c in known["clients"])]
-    for fd in [*inherited, facts["membership"], *((facts["state"]["lease"] or {}).get("port_fds") or [])]:
+    for fd in [*inherited, facts["membership"], *_of_lease(facts)]:
         if fd >= 0:
             os.set_inheritable(fd, False)
     result = monitor.Monitor(facts, streams, _socket.socket(fileno=known["listener"]), known["pidfd"])

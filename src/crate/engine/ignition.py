@@ -163,6 +163,7 @@ def start(
         "log": _log(container, spec, record),
         "health": record["health"] if record["options"].get("health_interval") != "disable" else None,
         "state": state,
+        "dns": record["files"]["dns"],
         "membership": engine.membership,
         "kill_at": _kill_at(record),
     }

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
     from crate.engine.health_timer import Checks
     from crate.engine.log_lines import LogLines
+    from crate.engine.lookups import Lookups
     from crate.net.proxy import Proxy
 
 #: A container that lived this long gets a lean monitor. Shorter ones, most batch commands, never pay for it.
 HANDOVER_SECONDS = 0.3
+#: It is put off this long, by steps of the second, while the container waits for an answer of a name server.
+_LOOKUP_SECONDS, _LATER_SECONDS = 5.0, 0.1
 #: The first client's greeting must come within this time, or its connection is given up.
 _HELLO = {"stdin": False, "stdout": False, "stderr": False, "stdin_once": False}
 
@@ -47,14 +50,17 @@ class Monitor:
         self.listener = listener
         self.pidfd = pidfd
         self.lean = False
+        self._lookups: Lookups | None = None
         self._ended = False
         self._accepts_at = 0.0
 
     def serve(self) -> None:
         """Moves bytes until the container's init has ended."""
         handover_at = time.monotonic() + HANDOVER_SECONDS
+        handover_latest = handover_at + _LOOKUP_SECONDS
         proxy = self._open_proxy() if self.lean else None
         checks = self._open_checks() if self.lean else None
+        self._open_lookups()
         while not self._ended:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
@@ -65,30 +71,40 @@ class Monitor:
             self.streams.interests(poll)
             if checks:
                 checks.register(poll)
+            if self._lookups:
+                self._lookups.register(poll)
             events = poll.poll(self._wait(handover_at, checks))
             for fd, event in events:
                 if proxy and fd == proxy.fileno():
                     proxy.step()
-                else:
+                elif not (self._lookups and self._lookups.handle(fd)):
                     self.handle(fd, event)
             if checks:
                 checks.step()
+            if self._lookups:
+                self._lookups.step()
             if self.facts.get("kill_at") and time.monotonic() >= self.facts["kill_at"]:
                 self._end_its_time()
             if not self.lean and not self._ended and time.monotonic() >= handover_at:
+                if self._lookups and self._lookups.is_busy() and handover_at < handover_latest:
+                    handover_at += _LATER_SECONDS
+                    continue
                 self._hand_over()
                 proxy = self._open_proxy()  # the hand-over failed, and this process goes on
                 checks = self._open_checks()
         if checks:
             checks.close()
+        if self._lookups:
+            self._lookups.close()
 
     def _wait(self, handover_at: float, checks: Checks | None) -> float | None:
         """Milliseconds until something has to be done without an event; None: nothing has."""
         moments = [] if self.lean else [handover_at]
         if self.facts.get("kill_at"):
             moments.append(self.facts["kill_at"])
-        if checks and checks.due_at:
-            moments.append(checks.due_at)
+        for clock in (checks, self._lookups):
+            if clock and clock.due_at:
+                moments.append(clock.due_at)
         if self._accepts_at > time.monotonic():
             moments.append(self._accepts_at)
         if self.streams.looks:
@@ -119,6 +135,25 @@ class Monitor:
         from crate.engine.health_timer import Checks
 
         return Checks(self.facts)
+
+    def _open_lookups(self) -> None:
+        """What answers with the names of the container's networks."""
+        if (self.facts["state"]["lease"] or {}).get("dns_fds"):
+            from crate.engine.lookups import Lookups
+
+            self._lookups = Lookups(self.facts)
+
+    def _see_networks(self) -> None:
+        """It was connected to a network or taken from one; whoever goes on without names harms no container."""
+        from crate.engine import lookups
+        from crate.errors import CrateError
+
+        try:
+            lookups.open_late(self.facts)
+        except (OSError, CrateError):
+            pass
+        if not self._lookups:
+            self._open_lookups()
 
     def accept(self) -> None:
         """Takes a client in. OSError."""
@@ -160,6 +195,10 @@ class Monitor:
                     wire.send_started(client.socket, self.facts["state"]["pid"], self.pidfd)
             elif kind == wire.CANCEL:
                 self.facts["stopped"] = True
+            elif kind == wire.AMENDED:
+                if self.pidfd >= 0:
+                    self._see_networks()
+                self.streams.drop(client)
             elif kind == wire.RESIZE and self.streams.terminal and self.streams.output:
                 self.streams.resize(data)
         except (OSError, ValueError, TypeError):

@@ -16,6 +16,7 @@ from _socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREA
 from crate.errors import KernelError
 from crate.linux.netlink import NETLINK_NETFILTER, NLM_F_ACK, NLM_F_CREATE, Netlink, open_socket
 from crate.linux.other_network import sockets_in
+from crate.net.files import NAMES_ADDRESS
 from crate.net.nft_expressions import (
     META_L4PROTO,
     NETWORK_HEADER,
@@ -41,7 +42,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from crate.linux.netlink import Message
 
-ADDRESS = "127.0.0.11"
 _PORT = 53
 _BACKLOG = 64
 _TABLE = "crate"
@@ -80,7 +80,7 @@ def _bound(port: int) -> list[socket]:
     for kind in (SOCK_DGRAM, SOCK_STREAM):
         one = socket(AF_INET, kind | SOCK_CLOEXEC | SOCK_NONBLOCK)
         made.append(one)
-        one.bind((ADDRESS, port))
+        one.bind((NAMES_ADDRESS, port))
     made[1].listen(_BACKLOG)
     return made
 
@@ -101,7 +101,7 @@ def _rules(udp: int, tcp: int) -> list[Message]:
             seen, meant = (_PORT, high) if hook == _INPUT else (high, _PORT)
             rule = (
                 payload(NETWORK_HEADER, address_at, 4)
-                + compare(inet_pton(AF_INET, ADDRESS))
+                + compare(inet_pton(AF_INET, NAMES_ADDRESS))
                 + meta(META_L4PROTO)
                 + compare(bytes([protocol]))
                 + payload(TRANSPORT_HEADER, port_at, 2)

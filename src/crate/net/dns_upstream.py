@@ -38,7 +38,6 @@ _TRY_SECONDS, _ALL_SECONDS = 2.0, 10.0
 #: questions on their way, and servers that one is put to: each is a descriptor of the monitor
 _ASKED_MOST, _SERVERS_MOST = 64, 3
 _DATAGRAM = 65536
-_RESOLV_CONF = "/etc/resolv.conf"
 #: a resolv.conf without servers; docker's choice, and that of a container on the default network
 _FALLBACK = ["8.8.8.8", "8.8.4.4"]
 
@@ -72,18 +71,21 @@ class _Socket:
 class Upstream:
     """The servers that are asked what no container's name is. `watch` is told the descriptors to wait for."""
 
-    def __init__(
-        self, watch: Callable[[int, int], None], servers: Sequence[str] = (), resolv_conf: str = _RESOLV_CONF
-    ) -> None:
-        """`servers`: those to ask in place of the ones in the host's resolv.conf."""
+    def __init__(self, watch: Callable[[int, int], None], resolv_conf: str) -> None:
         self._watch = watch
-        self._given = list(servers)
+        self._given: list[str] = []
         self._resolv_conf = resolv_conf
         self._read_at = -1
-        self._servers: list[str] = self._given
+        self._servers: list[str] = []
         self._best = ""  # who answered last: a dead first server costs one question the wait
         self._sockets: dict[int, _Socket] = {}
         self._asked: list[_Asked] = []
+
+    def serve_with(self, servers: Sequence[str]) -> None:
+        """Servers to ask in place of those in the host's resolv.conf; none: those."""
+        self._given = list(servers)
+        if servers:
+            self._servers, self._read_at = self._given, -1
 
     def due_at(self) -> float:
         """The moment (CLOCK_MONOTONIC) at which `expire` has something to do; 0 when there is none."""

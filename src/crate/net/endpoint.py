@@ -53,7 +53,8 @@ if TYPE_CHECKING:
         mtu: int
         metric: int  # of its default route: the smallest one's is taken
         internal: bool
-        dns: bool
+        dns: bool  # whether the sandbox's owner answers with its names
+        servers: list[str]  # to be asked for other names, in place of the host's
         aliases: list[str]
         routes: list[list[str]]  # destination, gateway
         options: dict[str, str]
@@ -97,6 +98,7 @@ def make(
     endpoint["mtu"] = int(network["options"].get("mtu") or MTU)
     endpoint["metric"] = max([other["metric"] + _METRIC_STEP for other in others], default=0)
     endpoint["internal"], endpoint["dns"] = network["internal"], network["dns_enabled"]
+    endpoint["servers"] = network.get("network_dns_servers") or []
     endpoint["routes"] = [[route["destination"], route["gateway"]] for route in network.get("routes") or ()]
     endpoint["options"] = network["options"]
     if endpoint["interface"] in interfaces:
@@ -128,6 +130,7 @@ def blank(driver: str, interface: str) -> Endpoint:
         "metric": 0,
         "internal": False,
         "dns": False,
+        "servers": [],
         "aliases": [],
         "routes": [],
         "options": {},

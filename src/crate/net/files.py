@@ -15,6 +15,8 @@ RESOLVED_RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
 #: what docker takes when every server of the host is a loopback address, which is another machine in a container
 FALLBACK_SERVERS = ("8.8.8.8", "8.8.4.4")
 FALLBACK_SERVERS6 = ("2001:4860:4860::8888", "2001:4860:4860::8844")
+#: where the owner of a sandbox answers with the names of its networks, as docker does
+NAMES_ADDRESS = "127.0.0.11"
 HOST_GATEWAY = "host-gateway"
 #: names of the host as podman and docker desktop give them
 _HOST_NAMES = "host.containers.internal host.docker.internal"
@@ -118,18 +120,20 @@ def resolv_conf_text(
     shares_host_network: bool = False,
     ipv6: bool = False,
     forwarder: str = "",
+    names: str = "",
 ) -> str | None:
     """The text of /etc/resolv.conf; None for `--dns none`, which leaves the image's file alone.
 
     What is given replaces the host's servers, search list or options; `--dns-search .` empties the list.
-    `forwarder` is an address that pasta or slirp4netns answer DNS on, asked before the host's servers.
+    `forwarder` is an address that pasta or slirp4netns answer DNS on, asked before the host's servers. `names` is
+    the one that answers with the names of networks, and asks whatever else is to be asked itself.
     Without the host's network, its loopback servers are left out, and IPv6 servers where the container has none.
     """
     if list(dns) == ["none"]:
         return None
     for server in dns:
         parse_address(server.partition("%")[0])
-    servers = list(dns)
+    servers = [names] if names else list(dns)
     if not servers:
         servers = _values(host_text, "nameserver")
         if not shares_host_network:
@@ -141,6 +145,9 @@ def resolv_conf_text(
     if searched == ["."]:
         searched = []
     chosen = list(options) or _values(host_text, "options")
+    if names and not any(option.startswith("ndots:") for option in options):
+        # As docker: a name of one word is asked for as it is, and before any with a domain of the search list.
+        chosen = [option for option in chosen if not option.startswith("ndots:")] + ["ndots:0"]
     lines = [f"nameserver {server}" for server in servers]
     if searched:
         lines.append("search " + " ".join(searched))

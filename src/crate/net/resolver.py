@@ -8,6 +8,7 @@ flood costs half a processor at the most), and what is kept of clients is bounde
 from __future__ import annotations
 
 import errno
+import os
 import select
 import time
 from _socket import socket
@@ -52,20 +53,29 @@ class _Client:
 
 
 class Resolver:
-    """Serves the two sockets of `resolving`; they stay open when it is closed."""
+    """Serves the two sockets of `resolving`, by descriptors of its own."""
 
     def __init__(self, resolving: Resolving, resolv_conf: str = "/etc/resolv.conf") -> None:
-        self._names = Names([(name, directory) for name, directory in resolving["networks"]])
         self._epoll = epoll()
         self._watched: dict[int, int] = {}
-        self._udp, self._tcp = (socket(fileno=fd) for fd in resolving["fds"])
-        self._forwards = resolving["forwards"]
-        self._upstream = Upstream(self._watch, resolving["servers"], resolv_conf)
+        self._udp, self._tcp = (socket(fileno=os.dup(fd)) for fd in resolving["fds"])
+        self._upstream = Upstream(self._watch, resolv_conf)
+        self.tell(resolving)
         self._clients: dict[int, _Client] = {}
         self._rests_until = 0.0
         for listening in (self._udp, self._tcp):
             listening.setblocking(False)
             self._watch(listening.fileno(), EPOLLIN)
+
+    def tell(self, resolving: Resolving) -> None:
+        """The sandbox is in other networks by now."""
+        self._names = Names([(name, directory) for name, directory in resolving["networks"]])
+        self._forwards = resolving["forwards"]
+        self._upstream.serve_with(resolving["servers"])
+
+    def fileno(self) -> int:
+        """The descriptor to poll."""
+        return self._epoll.fileno()
 
     def register(self, poll: select.poll) -> None:
         """Something to do wakes the owner, unless this rests from a flood."""
@@ -83,8 +93,8 @@ class Resolver:
         return min(moments, default=0.0)
 
     def is_busy(self) -> bool:
-        """Whether somebody waits for an answer of a server."""
-        return bool(self._upstream.due_at())
+        """Whether somebody waits for an answer, or has a connection."""
+        return bool(self._clients or self._upstream.due_at())
 
     def step(self) -> None:
         """Does some of what can be done now, without waiting."""
@@ -113,8 +123,8 @@ class Resolver:
         self._upstream.close()
         for client in list(self._clients.values()):
             self._drop(client)
-        self._udp.detach()
-        self._tcp.detach()
+        self._udp.close()
+        self._tcp.close()
         self._epoll.close()
 
     def _read_datagrams(self) -> None:

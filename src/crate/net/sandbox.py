@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         ports: list[Port]
         published: str  # the network whose endpoint the ports lead to
         port_fds: list[int]
+        dns_fds: list[int]  # UDP, TCP: where the owner is asked for names (dns_door.py), as long as it keeps them open
         owner: list[int]  # pid and start time
         helper_pid: int  # pasta or slirp4netns, a child of the owner
         directory: str  # where a helper has its sockets
@@ -100,6 +101,7 @@ def prepare(
         "ports": [],
         "published": "",
         "port_fds": [],
+        "dns_fds": [],
         "owner": owner_of(owner_pid or os.getpid()),
         "helper_pid": 0,
         "directory": "",
@@ -194,6 +196,11 @@ def connect(lease: Lease, netns_fd: int) -> None:
     if lease["mode"] == "bridge":
         for endpoint in lease["endpoints"]:
             attach(lease, endpoint, netns_fd)
+        if has_names(lease):
+            with hotcore.Apart("names"):
+                from crate.net import dns_door
+
+                lease["dns_fds"] = dns_door.open_door(netns_fd)
     elif lease["mode"] in _USERSPACE:
         from crate.net import userspace
 
@@ -212,6 +219,11 @@ def attach(lease: Lease, endpoint: Endpoint, netns_fd: int) -> None:
 
     publishes = bool(lease["ports"]) and endpoint["network"] == lease["published"]
     driver_of(endpoint["driver"]).attach(endpoint, netns_fd, publishes)
+
+
+def has_names(lease: Lease) -> bool:
+    """Whether it is on a network with names, which its owner tells."""
+    return any(endpoint["dns"] for endpoint in lease["endpoints"])
 
 
 def publish(lease: Lease) -> None:
@@ -244,12 +256,12 @@ def release(roots: Roots, lease: Lease) -> None:
         for endpoint in lease["endpoints"]:
             _release_endpoint(lease, endpoint)
     if lease["owner"][0] == os.getpid() and owner_of(os.getpid()) == lease["owner"]:
-        _close(lease["port_fds"])
+        _close([*lease["port_fds"], *lease["dns_fds"]])
         if lease["helper_pid"]:
             from crate.net import userspace
 
             userspace.stop(lease)
-    lease["port_fds"] = []
+    lease["port_fds"], lease["dns_fds"] = [], []
 
 
 def _release_endpoint(lease: Lease, endpoint: Endpoint) -> None:

@@ -27,7 +27,7 @@ def lease(directory: Path, address: str, *names: str, address6: str = "", pid: i
                 "address6": address6,
                 "mac": "",
                 "ports": [],
-            },  # type: ignore[typeddict-unknown-key]
+            },
         )
 
 

@@ -71,6 +71,14 @@ def test_a_forwarder_is_asked_first() -> None:
     assert files.resolv_conf_text("", forwarder="169.254.1.1") == "nameserver 169.254.1.1\n"
 
 
+def test_where_names_are_told_nobody_else_is_asked() -> None:
+    text = files.resolv_conf_text(HOST, names=files.NAMES_ADDRESS, dns=["9.9.9.9"])
+    assert text == "nameserver 127.0.0.11\nsearch a.example b.example\noptions timeout:1 ndots:0\n"
+    text = files.resolv_conf_text("", names=files.NAMES_ADDRESS, options=["ndots:5"], search=["x.example"])
+    assert text == "nameserver 127.0.0.11\nsearch x.example\noptions ndots:5\n"
+    assert files.resolv_conf_text(HOST, names=files.NAMES_ADDRESS, dns=["none"]) is None
+
+
 def test_behind_the_stub_of_resolved_are_its_servers(tmp_path: Path) -> None:
     (tmp_path / "etc").write_text("nameserver 127.0.0.53\noptions edns0\n")
     (tmp_path / "resolved").write_text("nameserver 192.0.2.53\n")

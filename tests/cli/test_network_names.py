@@ -1,0 +1,220 @@
+"""Names of containers on user-defined networks, as containers look them up; packets: tests/net/test_dns.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from net.name_server import NameServer
+from program import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from program import Crate
+
+IMAGE = "crate.local/busybox"
+
+pytestmark = [pytest.mark.requires("root", "overlay", "busybox", "nft"), pytest.mark.usefixtures("busybox")]
+
+
+@pytest.fixture
+def network(crate: Crate) -> Iterator[Callable[..., str]]:
+    """`network("front", internal=True)`: a network of that name; the bridges are removed at the end."""
+    bridges: list[str] = []
+
+    def make(name: str, **more: Any) -> str:
+        bridge = f"ct{crate.mark}{len(bridges)}"
+        bridges.append(bridge)
+        subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
+        record = {
+            "version": 1,
+            "name": name,
+            "id": hashlib.sha256(name.encode()).hexdigest(),
+            "driver": "bridge",
+            "network_interface": bridge,
+            "created": "2026-01-01T00:00:00Z",
+            "subnets": [{"subnet": f"{subnet}.0/24", "gateway": f"{subnet}.1"}],
+            "ipv6_enabled": False,
+            "internal": False,
+            "dns_enabled": True,
+            "labels": {},
+            "options": {},
+            "ipam_options": {"driver": "host-local"},
+        }
+        directory = crate.root / "networks"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{name}.json").write_text(json.dumps(record | more))
+        return name
+
+    yield make
+    crate("rm", "--all", "--force", "--time", "0")
+    for bridge in bridges:
+        subprocess.run(["ip", "link", "del", bridge], check=False, capture_output=True)
+
+
+@pytest.fixture
+def server() -> Iterator[NameServer]:
+    """A name server of the host, which says of every name that it has the address 1.1.1.1."""
+    made = NameServer("1.1.1.1")
+    yield made
+    made.end()
+
+
+def look(crate: Crate, container: str, name: str) -> set[str]:
+    """The addresses of a name as a running container sees it."""
+    return addresses(crate("exec", container, "nslookup", name).out)
+
+
+def addresses(said: str) -> set[str]:
+    return set(re.findall(r"^Address: (\S+)$", said.partition("\n\n")[2], re.MULTILINE))
+
+
+def address(crate: Crate, name: str, network: str) -> str:
+    found: str = crate.inspect(name)["NetworkSettings"]["Networks"][network]["IPAddress"]
+    return found
+
+
+def test_names_aliases_ids_and_hostnames(crate: Crate, network: Callable[..., str]) -> None:
+    network("front")
+    network("back")
+    run = ("run", "-d", "--network")
+    identifier = crate.ok(*run, "front:alias=service", "--name", "web", "--hostname", "Machine", IMAGE, "sleep", "1000")
+    crate.ok(*run, "front", "--network-alias", "service", "--name", "db", IMAGE, "sleep", "1000")
+    crate.ok(*run, "back", "--name", "stranger", IMAGE, "sleep", "1000")
+    crate.ok(*run, "front", "--network", "back", "--name", "both", IMAGE, "sleep", "1000")
+    web, db, stranger = (
+        address(crate, "web", "front"),
+        address(crate, "db", "front"),
+        address(crate, "stranger", "back"),
+    )
+    words = ["web", "WEB", "web.front", identifier[:12], "machine", "service", "stranger.front"]
+    # At once: the monitor that answers is the young one.
+    script = f'cat /etc/resolv.conf; for name in {" ".join(words)}; do echo; echo "= $name"; nslookup $name; done'
+    said = crate("run", "--rm", "--network", "front", "--dns", "127.255.255.254", IMAGE, "sh", "-c", script).out
+    conf, *answers = said.split("= ")
+    assert re.fullmatch(r"nameserver 127\.0\.0\.11\n(search .*\n)?options (.* )?ndots:0\n*", conf)
+    found = {answer.partition("\n")[0]: addresses(answer) for answer in answers}
+    assert found == {word: {web} for word in words} | {"service": {web, db}, "stranger.front": set()}
+    # The lean one.
+    time.sleep(0.4)
+    assert look(crate, "db", "web") == {web}
+    assert look(crate, "both", "stranger") == {stranger}
+    assert look(crate, "both", "service") == {web, db}
+    assert look(crate, "both", "both") == {address(crate, "both", name) for name in ("front", "back")}
+    assert look(crate, "web", "both") == {address(crate, "both", "front")}
+    joined = crate.ok("run", "--rm", "--network", "container:db", IMAGE, "nslookup", "web")
+    assert addresses(joined) == {web}
+    # Whoever ends takes its names along, however it ends.
+    crate.ok("rm", "-f", "-t", "0", "web")
+    assert look(crate, "db", "service") == {db}
+    state = json.loads((crate.runroot / "containers" / crate.inspect("both")["Id"] / "state.json").read_text())
+    os.kill(state["monitor_pid"], signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{state['monitor_pid']}").exists())
+    said = crate("exec", "db", "nslookup", "both.dns.podman").out
+    assert "NXDOMAIN" in said
+
+
+def test_other_names_are_the_hosts_business(crate: Crate, network: Callable[..., str], server: NameServer) -> None:
+    network("front", network_dns_servers=[server.address])
+    network("inside", internal=True)
+    # A question before the hand-over, its answer after the time of it.
+    said = crate.ok(
+        "run",
+        "--rm",
+        "--network",
+        "front",
+        IMAGE,
+        "sh",
+        "-c",
+        "sleep 0.15; nslookup slow.test; sleep 0.5; nslookup web.test",
+    )
+    assert said.count("Address: 1.1.1.1") >= 2
+    crate.ok("run", "-d", "--network", "inside", "--dns", server.address, "--name", "inner", IMAGE, "sleep", "1000")
+    said = crate("exec", "inner", "nslookup", "secret.test").out
+    assert "NXDOMAIN" in said
+    crate.ok("run", "-d", "--network", "front", "--network", "inside", "--name", "both", IMAGE, "sleep", "1000")
+    assert look(crate, "both", "web.test") == {"1.1.1.1"}
+    assert look(crate, "both", "inner") == {address(crate, "inner", "inside")}
+    asked = server.end()
+    assert "web udp" in asked
+    assert "secret" not in asked
+
+
+def test_the_default_network_has_no_names(crate: Crate) -> None:
+    crate.ok("run", "-d", "--name", "plain", IMAGE, "sleep", "1000")
+    assert "127.0.0.11" not in crate.ok("exec", "plain", "cat", "/etc/resolv.conf")
+    state = json.loads((crate.runroot / "containers" / crate.inspect("plain")["Id"] / "state.json").read_text())
+    assert state["lease"]["dns_fds"] == []
+
+
+def test_a_restarted_container_has_names_and_no_more_descriptors(crate: Crate, network: Callable[..., str]) -> None:
+    network("front")
+    script = "nslookup web; sleep 0.5; exit 1"
+    run = ("run", "-d", "--network", "front", "--name")
+    crate.ok(*run, "web", IMAGE, "sleep", "1000")
+    crate.ok(*run, "again", "--restart", "on-failure:3", IMAGE, "sh", "-c", script)
+    web = address(crate, "web", "front")
+    crate.ok("wait", "again", timeout=30)
+    until(lambda: crate.ok("logs", "again").count(f"Address: {web}") == 4)
+    crate.ok("restart", "-t", "0", "web")
+    time.sleep(0.4)
+    identifier = crate.inspect("web")["Id"]
+    state = json.loads((crate.runroot / "containers" / identifier / "state.json").read_text())
+    before = len(os.listdir(f"/proc/{state['monitor_pid']}/fd"))
+    for _ in range(20):
+        assert look(crate, "web", "web") == {address(crate, "web", "front")}
+    assert len(os.listdir(f"/proc/{state['monitor_pid']}/fd")) <= before + 3  # epoll, two of its own
+
+
+FLOOD = """
+import os, socket, sys, time
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.setblocking(False)
+client.connect(("127.0.0.11", 53))
+question = bytes.fromhex("010000010000000000000377656200000100 01".replace(" ", ""))
+noise = [os.urandom(60) for _ in range(100)]
+end, sent = time.monotonic() + 3, 0
+while time.monotonic() < end:
+    for each in noise:
+        try:
+            client.send(each if sent % 2 else each[:2] + question)
+        except OSError:
+            pass
+        sent += 1
+    time.sleep(0.004)
+print(sent)
+"""
+
+
+def test_a_flood_does_not_stall_the_streams(crate: Crate, network: Callable[..., str]) -> None:
+    network("front")
+    script = "i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); usleep 10000; done"
+    process = crate.popen("run", "--rm", "--network", "front", "--name", "web", IMAGE, "sh", "-c", script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "0\n"
+    pid = crate.inspect("web")["State"]["Pid"]
+    words = ["nsenter", "-t", str(pid), "-n", sys.executable, "-c", FLOOD]
+    flood = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    moments = [time.monotonic()]
+    lines = 1
+    for line in process.stdout:
+        assert line == f"{lines}\n"
+        lines += 1
+        moments.append(time.monotonic())
+    assert lines == 300
+    assert process.wait(10) == 0
+    assert max(after - before for before, after in pairwise(moments)) < 0.5
+    assert int(flood.communicate(timeout=20)[0]) > 10_000
