@@ -47,6 +47,11 @@ def is_archive_fd(fd: int) -> bool:
     return _is_tar(b"".join(plain)[:_BLOCK])
 
 
+def is_archive_head(head: bytes) -> bool:
+    """Do the first bytes of a stream (512 or more, unless it is shorter) say that it is an archive, or compressed?"""
+    return head.startswith(_MAGICS) or _is_tar(head[:_BLOCK])
+
+
 def _is_tar(block: bytes) -> bool:
     """Is a block a tar header with a right checksum?"""
     if len(block) < _BLOCK or not any(block):

@@ -55,8 +55,14 @@ class Tree:
         self.root_fd = root_fd
         self.label = label
         self.resets_owner = resets_owner
-        self._ignore = ignore if ignore else None
+        self._ignore: Patterns | None = None
+        if ignore is not None:
+            self.ignore(ignore)
         self._last = ("", -1)  # the directory that was asked for last, and its descriptor
+
+    def ignore(self, patterns: Patterns) -> None:
+        """From now on nothing is there that these leave out."""
+        self._ignore = patterns if patterns else None
 
     def find(self, path: str) -> Found | None:
         """What a path leads to, links followed also at its end; None where nothing is or it is left out."""

@@ -77,6 +77,11 @@ def unanswered(error: Exception, host: str, subject: str) -> RegistryError:
     return RegistryUnreachable(message, hint)
 
 
+def reason(error: Exception) -> tuple[str, bool]:
+    """What an exception of requests or urllib3 means, in words, and whether another try makes sense."""
+    return _reason(error)
+
+
 def _is_misled(error: Exception) -> bool:
     """Did the server answer, but send us where nothing is?"""
     import requests

@@ -1,0 +1,205 @@
+"""Git repositories as build contexts and sources of ADD: what their URLs say, and fetching them without trusting them.
+
+    https://host/repo.git   http, ssh and git URLs   git@host:path   github.com/owner/repo   each with `#ref:directory`
+    ?ref= ?tag= ?branch= ?subdir= ?commit= ?keep-git-dir=   the same, as a query
+
+git runs without the configuration of user and system, without hooks, templates, prompts, submodules and protocols that
+run programs; names that could be options are refused. Keys and agents of ssh, and ~/.netrc, are used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from crate.errors import HostError, RegistryError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SCP = re.compile(r"(?:[A-Za-z0-9_.-]+@)[A-Za-z0-9_.-]+:(?!//)[^\s]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SCHEMES = ("http", "https", "ssh", "git")
+_TRUE = ("1", "t", "T", "TRUE", "true", "True", "")
+_SECONDS_MAX = 1800
+_LINES_SHOWN = 3
+_SETTINGS = (
+    *("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.symlinks=true", "protocol.ext.allow=never"),
+    *("protocol.file.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false", "gc.auto=0"),
+    *("transfer.fsckObjects=true", "advice.detachedHead=false", "credential.helper=", "http.followRedirects=initial"),
+)
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """A repository: `remote` for git, a branch, tag or commit (""), a directory in it (""), the commit it must be."""
+
+    remote: str
+    ref: str = ""
+    directory: str = ""
+    commit: str = ""
+    keep_git_dir: bool | None = None
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.remote) if "://" in self.remote else None
+        name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts else self.remote
+        return name + (f"#{self.ref}" if self.ref else "")
+
+
+def parse_git(text: str, *, as_context: bool = False) -> GitSource | None:
+    """What a text says about a repository; None when it names none. UsageError for one that cannot be.
+
+    `as_context` also takes `github.com/owner/repo`, which for ADD is a path.
+    """
+    if as_context and text.startswith("github.com/"):
+        text = f"https://{text}"
+    elif _SCP.fullmatch(text.partition("#")[0]):
+        remote, _, fragment = text.partition("#")
+        return _checked(_with_fragment(GitSource(remote), fragment))
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        return None
+    is_github = as_context and parts.hostname == "github.com" and parts.path.strip("/").count("/") == 1
+    if parts.scheme in ("http", "https") and not parts.path.endswith(".git") and not is_github:
+        return None
+    remote = urlunsplit(parts._replace(query="", fragment=""))
+    return _checked(_with_query(_with_fragment(GitSource(remote), parts.fragment), parts.query, text))
+
+
+def _with_fragment(source: GitSource, fragment: str) -> GitSource:
+    ref, _, directory = fragment.partition(":")
+    return replace(source, ref=ref, directory=directory)
+
+
+def _with_query(source: GitSource, query: str, text: str) -> GitSource:
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in ("ref", "tag", "branch"):
+            prefix = {"ref": "", "tag": "refs/tags/", "branch": "refs/heads/"}[key]
+            ref = prefix + value.removeprefix(prefix)
+            if source.ref and source.ref != ref:
+                raise UsageError(f'ref conflicts: "{source.ref}" vs "{ref}"')
+            source = replace(source, ref=ref)
+        elif key == "subdir":
+            source = replace(source, directory=value)
+        elif key in ("commit", "checksum"):
+            source = replace(source, commit=value)
+        elif key == "keep-git-dir":
+            source = replace(source, keep_git_dir=value in _TRUE)
+        elif key == "submodules" and value not in _TRUE:
+            continue
+        else:
+            raise UsageError(f'unexpected query "{key}" in {text}')
+    return replace(source, ref=source.ref or source.commit)
+
+
+def _checked(source: GitSource) -> GitSource:
+    """Nothing that git could take for an option, or print into somebody's terminal."""
+    host = urlsplit(source.remote).hostname or "" if "://" in source.remote else source.remote.rpartition("@")[2]
+    for word in (source.ref, source.commit, host):
+        if word.startswith("-") or any(not letter.isprintable() or letter.isspace() for letter in word):
+            raise UsageError(f"invalid git reference {word!r}")
+    if source.remote.startswith("-") or not source.remote.isprintable():
+        raise UsageError(f"invalid git repository {source.remote!r}")
+    return source
+
+
+def fetch(source: GitSource, directory: str, *, keep_git_dir: bool = False) -> str:
+    """Checks the repository out into an empty directory and gives the commit. Raises RegistryError, HostError.
+
+    `.git` stays only where that is wanted.
+    """
+    git = _Git(directory, str(source))
+    git.run("init", "--quiet", "--template=", ".")
+    wanted = source.ref or "HEAD"
+    if not git.try_run("fetch", "--quiet", "--no-tags", "--depth=1", "--", source.remote, wanted):
+        # A short commit, or a server that gives no single commits: all branches and tags then.
+        git.run("fetch", "--quiet", "--tags", "--", source.remote, "+refs/*:refs/crate/*")
+        found = next(filter(None, (git.commit(name) for name in _candidates(wanted))), "")
+        if not found:
+            raise RegistryError(f"cannot fetch {source}: the repository has no branch, tag or commit {wanted}")
+    else:
+        found = git.commit("FETCH_HEAD")
+    if source.commit and not found.startswith(source.commit.lower()):
+        raise RegistryError(f"cannot use {source}: expected commit {source.commit}, got {found}")
+    git.run("checkout", "--quiet", "--force", "--detach", found)
+    if not keep_git_dir:
+        from crate.storage.trash import remove_tree
+
+        remove_tree(directory, ".git")
+    return found
+
+
+def _candidates(wanted: str) -> list[str]:
+    if wanted == "HEAD":
+        return ["refs/crate/heads/main", "refs/crate/heads/master"]
+    bare = wanted.removeprefix("refs/")
+    return [f"refs/crate/{bare}", f"refs/crate/tags/{wanted}", f"refs/crate/heads/{wanted}", wanted]
+
+
+class _Git:
+    """git in one directory, in an environment of ours."""
+
+    def __init__(self, directory: str, shown: str) -> None:
+        self._directory = directory
+        self._shown = shown
+        kept = ("PATH", "HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME", "TMPDIR")
+        proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+        names = [*kept, *proxies, *(name.upper() for name in proxies)]
+        self._environment = {name: os.environ[name] for name in names if name in os.environ}
+        self._environment |= {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "",
+            "SSH_ASKPASS": "",
+            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oPermitLocalCommand=no",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_ALLOW_PROTOCOL": ":".join(_SCHEMES),
+            "LC_ALL": "C",
+        }
+
+    def run(self, *words: str) -> str:
+        """One command of git; its output. Raises RegistryError with its last words, HostError without git."""
+        status, out, told = self._execute(words)
+        if status:
+            lines = [line.strip() for line in told.splitlines() if line.strip()]
+            reason = "; ".join(lines[-_LINES_SHOWN:]) or f"git {words[0]} ended with status {status}"
+            raise RegistryError(f"cannot fetch {self._shown}: {reason}")
+        return out
+
+    def try_run(self, *words: str) -> bool:
+        """Did one command of git succeed?"""
+        return not self._execute(words)[0]
+
+    def commit(self, name: str) -> str:
+        """The commit that a name stands for, or ""."""
+        status, out, _ = self._execute(("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"))
+        found = out.strip()
+        return found if not status and _COMMIT.fullmatch(found) else ""
+
+    def _execute(self, words: Sequence[str]) -> tuple[int, str, str]:
+        import subprocess
+
+        command = ["git", *(word for setting in _SETTINGS for word in ("-c", setting)), *words]
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                cwd=self._directory,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SECONDS_MAX,
+                umask=0o022,
+            )
+        except FileNotFoundError:
+            raise HostError(f"cannot fetch {self._shown}: there is no git", "install the package git") from None
+        except subprocess.TimeoutExpired:
+            raise RegistryError(f"cannot fetch {self._shown}: git took longer than {_SECONDS_MAX} s") from None
+        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
