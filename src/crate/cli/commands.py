@@ -35,6 +35,8 @@ COMMANDS = {
     "images": "image.images",
     "pull": "image.pull",
     "push": "image.push",
+    "login": "registry.login",
+    "logout": "registry.logout",
     "rmi": "image.rmi",
     "tag": "image.tag",
     "untag": "image.untag",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LEVELS = {"trace": 0, "debug": 1, "info": 2, "warn": 3, "warning": 3, "error": 4, "fatal": 5, "panic": 6}
 
+_SECRETS = ("creds", "password")
+
 
 class Log:
     """Lines `time="…" level=debug msg="…"` at or above a level."""
@@ -43,9 +45,10 @@ def run(command: Callable[[dict[str, Any]], int], options: dict[str, Any], words
     output.warnings = _LEVELS[level] <= _LEVELS["warn"]
     name = command.__module__.removeprefix("crate.cli.")
     log("info", f"crate filtering at log level {level}")
-    log("debug", f"Called {name}({' '.join(['crate', *words])})")
+    secrets = [str(options[key]) for key in _SECRETS if options.get(key)]
+    log("debug", f"Called {name}({' '.join(['crate', *(_hidden(word, secrets) for word in words)])})")
     for key, value in sorted(options.items()):
-        if value is not None and key != "globals":
+        if value is not None and key not in ("globals", *_SECRETS):
             log("debug", f"Option {key} is {value!r}")
     began, known = time.monotonic(), set(sys.modules)
     try:
@@ -54,3 +57,9 @@ def run(command: Callable[[dict[str, Any]], int], options: dict[str, Any], words
         log("trace", f"Loaded {' '.join(sorted(set(sys.modules) - known))}")
         log("debug", f"Ended {name} after {time.monotonic() - began:.3f} s")
     return status
+
+
+def _hidden(word: str, secrets: Sequence[str]) -> str:
+    """The word, unless it is or ends with a secret: `--creds=me:secret`."""
+    secret = next((one for one in secrets if word.endswith(one)), "")
+    return f"{word.removesuffix(secret)}***" if secret else word

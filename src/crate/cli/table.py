@@ -41,6 +41,8 @@ COMMANDS = {
     "images": "image.images",
     "pull": "image.pull",
     "push": "image.push",
+    "login": "registry.login",
+    "logout": "registry.logout",
     "rmi": "image.rmi",
     "tag": "image.tag",
     "untag": "image.untag",
@@ -825,6 +827,26 @@ OPTIONS = {
         "s sign_by --sign-by \n"
         "s sign_by_sigstore_private_key --sign-by-sigstore-private-key \n"
         "s sign_passphrase_file --sign-passphrase-file \n",
+    ),
+    "registry.login": (
+        False,
+        "registry?",
+        "username password password_stdin authfile get_login tls_verify cert_dir verbose",
+        "s username --username -u \n"
+        "s password --password -p \n"
+        "b password_stdin --password-stdin \n"
+        "s authfile --authfile \n"
+        "b get_login --get-login \n"
+        "b tls_verify --tls-verify \n"
+        "s cert_dir --cert-dir \n"
+        "b verbose --verbose -v \n",
+    ),
+    "registry.logout": (
+        False,
+        "registry?",
+        "all authfile",
+        "b all --all -a \n"
+        "s authfile --authfile \n",
     ),
     "image.rmi": (
         False,

@@ -48,7 +48,7 @@ class Client:
         `certificates`, a directory with `*.crt`, `*.cert` and `*.key` for this registry.
         """
         self.reference = reference
-        self._subject = f"{verb} {reference}"
+        self._subject = f"{verb} {reference}".rstrip("/")
         self._scope = f"repository:{reference.path}:pull"
         found = credentials or credential_files.find(reference, authfile)
         none = credential_files.Credentials()

@@ -1,8 +1,8 @@
 """Credentials for registries from the files of docker, podman and skopeo, and from credential helpers.
 
-Files (containers-auth.json(5), docker-login): $REGISTRY_AUTH_FILE alone when set, else
-$XDG_RUNTIME_DIR/containers/auth.json, $XDG_CONFIG_HOME/containers/auth.json, $DOCKER_CONFIG/config.json or
-~/.docker/config.json. A helper is the program `docker-credential-NAME` (docker/docker-credential-helpers).
+Files (containers-auth.json(5), docker-login): $REGISTRY_AUTH_FILE alone when set, $DOCKER_CONFIG/config.json alone when
+that is, else $XDG_RUNTIME_DIR/containers/auth.json (/run/containers/UID), $XDG_CONFIG_HOME/containers/auth.json,
+~/.docker/config.json, ~/.dockercfg. crate.registry.logins writes them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from crate.errors import RegistryError, UsageError
 from crate.oci import json
-from crate.registry.failure import printable
+from crate.registry import keychains
 
 if TYPE_CHECKING:
     from crate.oci.reference import Reference
 
 _HUB_KEYS = ("docker.io", "https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io")
 _HUB_SERVER = "https://index.docker.io/v1/"
-_HELPER_SECONDS = 30
 _FILE_MAX = 4 << 20
 
 
@@ -62,7 +61,7 @@ def find(reference: Reference, authfile: str | None = None) -> Credentials:
     and for a helper that fails.
     """
     for path in [authfile] if authfile else files():
-        document = _read(path, must_exist=bool(authfile))
+        document = read(path, must_exist=bool(authfile))
         found = _in_document(document, reference, path) if document else None
         if found:
             return found
@@ -74,14 +73,28 @@ def files() -> list[str]:
     override = os.environ.get("REGISTRY_AUTH_FILE")
     if override:
         return [override]
+    docker = os.environ.get("DOCKER_CONFIG")
+    if docker:
+        return [f"{docker}/config.json"]
     home = os.environ.get("HOME") or "/"
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/containers/{os.geteuid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
     configuration = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    docker = os.environ.get("DOCKER_CONFIG") or f"{home}/.docker"
-    return [f"{runtime}/containers/auth.json", f"{configuration}/containers/auth.json", f"{docker}/config.json"]
+    return [
+        f"{runtime}/containers/auth.json" if runtime else f"/run/containers/{_host_uid()}/auth.json",
+        f"{configuration}/containers/auth.json",
+        f"{home}/.docker/config.json",
+        f"{home}/.dockercfg",
+    ]
 
 
-def _read(path: str, must_exist: bool) -> dict[str, Any] | None:
+def _host_uid() -> int:
+    """Our user id, as the host sees it: an ordinary user's crate is uid 0 in its namespace."""
+    with open("/proc/self/uid_map", "rb") as file:
+        first = file.readline().split()
+    return int(first[1]) if os.geteuid() == 0 and first and first[0] == b"0" else os.geteuid()
+
+
+def read(path: str, must_exist: bool) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as file:
             text = file.read(_FILE_MAX)
@@ -95,17 +108,19 @@ def _read(path: str, must_exist: bool) -> dict[str, Any] | None:
         document = json.loads(text)
     except (ValueError, RecursionError):
         raise RegistryError(f"cannot read credentials {path}: not JSON") from None
-    return document if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        return None
+    return {"auths": document} if path.endswith("/.dockercfg") else document
 
 
 def _in_document(document: dict[str, Any], reference: Reference, path: str) -> Credentials | None:
-    helpers = document.get("credHelpers")
+    special = document.get("credHelpers")
     auths = document.get("auths")
     keys = _keys(reference)
-    if isinstance(helpers, dict):
+    if isinstance(special, dict):
         for key in keys:
-            if helpers.get(key):
-                return _ask_helper(str(helpers[key]), _server(key), path)
+            if special.get(key):
+                return _ask_helper(str(special[key]), server_of(key), path)
     if isinstance(auths, dict):
         # docker wrote keys as URLs for a long time: https://registry.example.com/v1/
         plain = {_plain(str(key)): value for key, value in auths.items()}
@@ -114,14 +129,20 @@ def _in_document(document: dict[str, Any], reference: Reference, path: str) -> C
             if found:
                 return found
     store = document.get("credsStore")
-    return _ask_helper(str(store), _server(reference.domain), path) if store else None
+    return _ask_helper(str(store), server_of(reference.domain), path) if store else None
 
 
 def _keys(reference: Reference) -> list[str]:
     """The keys under which credentials may be kept, the most special first."""
     parts = reference.path.split("/")
     keys = [f"{reference.domain}/{'/'.join(parts[:count])}" for count in range(len(parts), 0, -1)]
+    keys = [] if not reference.path else keys
     return keys + ([*_HUB_KEYS] if reference.domain == "docker.io" else [reference.domain])
+
+
+def is_key_of(key: str, registry: str) -> bool:
+    """Does a key of a file stand for this registry, or part of one?"""
+    return _plain(key) in ([_plain(one) for one in _HUB_KEYS] if registry == "docker.io" else [registry])
 
 
 def _plain(key: str) -> str:
@@ -132,7 +153,8 @@ def _plain(key: str) -> str:
     return key
 
 
-def _server(key: str) -> str:
+def server_of(key: str) -> str:
+    """How helpers, and docker's own file, call it."""
     return _HUB_SERVER if key in _HUB_KEYS else key
 
 
@@ -151,30 +173,8 @@ def _from_entry(entry: object, path: str) -> Credentials | None:
 
 
 def _ask_helper(name: str, server: str, path: str) -> Credentials | None:
-    """Runs `docker-credential-NAME get`: the server's name on stdin, JSON or one line of failure on stdout."""
-    import subprocess
-
-    if not name or "/" in name or name.startswith("."):
-        raise RegistryError(f'cannot read credentials {path}: invalid helper name "{name}"')
-    program = f"docker-credential-{name}"
-    try:
-        done = subprocess.run(
-            [program, "get"], input=server.encode(), capture_output=True, timeout=_HELPER_SECONDS, check=False
-        )
-    except FileNotFoundError:
-        raise RegistryError(f"cannot get credentials for {server}: {program} is not installed", path) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = "it does not answer" if isinstance(error, subprocess.TimeoutExpired) else os.strerror(error.errno or 0)
-        raise RegistryError(f"cannot get credentials for {server}: {program}: {reason}") from None
-    answer = done.stdout.decode(errors="replace").strip()
-    if done.returncode:
-        # The protocol has no status for "none": helpers say so in these words (credentials/error.go).
-        if "credentials not found" in answer.lower():
-            return None
-        raise RegistryError(f"cannot get credentials for {server}: {program}: {printable(answer) or 'it failed'}")
-    try:
-        document = json.loads(answer)
-        user, secret = str(document["Username"]), str(document["Secret"])
-    except (ValueError, KeyError, TypeError):
-        raise RegistryError(f"cannot get credentials for {server}: {program}: its answer is not understood") from None
+    found = keychains.get(name, server, path)
+    if found is None:
+        return None
+    user, secret = found
     return Credentials(identity_token=secret) if user == "<token>" else Credentials(user, secret)

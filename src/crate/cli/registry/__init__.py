@@ -1,0 +1,1 @@
+"""The commands around registries: who we are there, and what they have."""
