@@ -39,11 +39,11 @@ class Arguments:
         """Raises DockerfileError for a global ARG that cannot be expanded."""
         self.dockerfile = dockerfile
         self.given = dict(given)
-        self._taken: set[str] = set()
+        self.taken: set[str] = set()
         target = target or dockerfile.stages[-1].name or "default"
         automatic = {**_parts("BUILD", build_platform), **_parts("TARGET", target_platform), "TARGETSTAGE": target}
         self.globals = {name: self.given.get(name, value) for name, value in automatic.items()}
-        self._taken |= automatic.keys() & self.given.keys()
+        self.taken |= automatic.keys() & self.given.keys()
         for arg in dockerfile.global_args:
             self._declare_global(arg)
 
@@ -52,7 +52,7 @@ class Arguments:
         for name, default in arg.pairs:
             if name in self.given:
                 self.globals[name] = self.given[name]
-                self._taken.add(name)
+                self.taken.add(name)
             elif default is not None:
                 try:
                     self.globals[name] = lexer.expand(default, self.globals).text
@@ -67,7 +67,7 @@ class Arguments:
     def not_consumed(self) -> list[str]:
         """The --build-arg names that no ARG asked for; complete once all stages were executed."""
         proxies = self.proxies
-        return sorted(name for name in self.given if name not in self._taken and name not in proxies)
+        return sorted(name for name in self.given if name not in self.taken and name not in proxies)
 
     def scope(self, environment: Iterable[tuple[str, str]] = ()) -> Scope:
         """The variables of a stage that begins with this environment: the `Env` of its base image."""
@@ -75,7 +75,7 @@ class Arguments:
 
     def value(self, name: str) -> str | None:
         """What --build-arg says about a declared name."""
-        self._taken.add(name)
+        self.taken.add(name)
         return self.given.get(name)
 
 

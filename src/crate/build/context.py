@@ -168,7 +168,7 @@ class ContextOpener:
             return
         is_local = not context.stagings
         if given and is_local and os.path.exists(given):
-            context.dockerfile, context.dockerfile_name = _read_host(given), given
+            context.dockerfile, context.dockerfile_name = read_dockerfile(given), given
             return
         names = (given,) if given else DOCKERFILES
         for name in names:
@@ -187,13 +187,13 @@ class ContextOpener:
     def _read_ignore(self, context: Context, dockerfile: str, ignore_file: str) -> None:
         """Puts the patterns of the ignore file in force."""
         if ignore_file:
-            context.tree.ignore(ignore.parse(_read_host(ignore_file), ignore_file))
+            context.tree.ignore(ignore.parse(read_dockerfile(ignore_file), ignore_file))
             return
         beside = dockerfile if dockerfile not in ("", "-") and "://" not in dockerfile else ""
         if beside and not context.stagings:
             for suffix in (".containerignore", ".dockerignore"):
                 if os.path.isfile(beside + suffix):
-                    context.tree.ignore(ignore.parse(_read_host(beside + suffix), beside + suffix))
+                    context.tree.ignore(ignore.parse(read_dockerfile(beside + suffix), beside + suffix))
                     return
         default = [f"{name}{suffix}" for name in DOCKERFILES for suffix in (".containerignore", ".dockerignore")]
         beside_names = [f"{beside}.containerignore", f"{beside}.dockerignore"] if beside else default
@@ -273,7 +273,7 @@ def _open_directory(path: str) -> int:
         raise UsageError(f"cannot open build context {path}: {os.strerror(error.errno or 0)}") from None
 
 
-def _read_host(path: str) -> bytes:
+def read_dockerfile(path: str) -> bytes:
     """A file that the user names: it is read as it is, also from a pipe such as /dev/stdin."""
     try:
         with open(path, "rb") as file:

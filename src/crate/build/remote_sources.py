@@ -32,8 +32,11 @@ class Place(Protocol):
     """What this needs of a build."""
 
     roots: Roots
-    settings: Settings
     digests: FileDigests
+
+    @property
+    def settings(self) -> Settings:
+        """What downloads ask."""
 
 
 def is_http(source: str) -> bool:

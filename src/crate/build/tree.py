@@ -93,6 +93,11 @@ class Tree:
             return True
         return ignore.has_exceptions and found.is_directory and next(self.walk(found.path), None) is not None
 
+    @property
+    def has_ignored(self) -> bool:
+        """May anything beneath the descriptor be left out?"""
+        return self._ignore is not None
+
     def hides(self, path: str) -> bool:
         """Is something at a path that only the ignore file leaves out?"""
         if self._ignore is None:

@@ -33,6 +33,7 @@ COMMANDS = {
     "port": "container.port",
     "inspect": "system.inspect",
     "images": "image.images",
+    "build": "image.build",
     "pull": "image.pull",
     "push": "image.push",
     "login": "registry.login",
@@ -84,6 +85,11 @@ COMMANDS = {
     "container inspect": "container.inspect",
     "container exists": "container.exists",
     "container prune": "container.prune",
+    "image build": "image.build",
+    "builder build": "image.build",
+    "builder prune": "builder.prune",
+    "buildx build": "image.build",
+    "buildx prune": "builder.prune",
     "image ls": "image.images",
     "image list": "image.images",
     "image pull": "image.pull",
@@ -152,6 +158,8 @@ COMMANDS = {
 
 GROUPS = {
     "container": "Manage containers",
+    "builder": "Manage the cache of builds",
+    "buildx": "Manage the cache of builds",
     "healthcheck": "Manage health checks",
     "image": "Manage images",
     "network": "Manage networks",

@@ -84,7 +84,7 @@ def _command(before: list[str], given: dict[str, Any]) -> tuple[str | None, list
     while rest and rest[0].startswith("-"):
         name, equals, value = rest.pop(0).partition("=")
         kind, key = _line(table.GLOBALS, name) or ("b", "")
-        if kind != "b":
+        if kind not in "bo":
             if not equals and not rest:
                 return "", []
             given[key] = value if equals else rest.pop(0)
@@ -121,7 +121,7 @@ def _walk(module: str, rest: list[str]) -> tuple[str, int]:
             continue
         name, equals, _ = word.partition("=")
         found = _find(module, name if word.startswith("--") else "-" + word[-1])
-        if found and found[0] != "b" and not equals and next(words, None) is None:
+        if found and found[0] not in "bo" and not equals and next(words, None) is None:
             return found[1], place
     return "", -place - 1 if place and stop_at_argument else place
 

@@ -90,12 +90,12 @@ def _options(
             if name == "--help" and not equals:
                 raise _Help
             kind, key, target = _find(name, text, more, into, given)
-            if not equals and kind != "b":
+            if not equals and kind not in "bo":
                 if index == count:
                     raise _Unusual
                 value = arguments[index]
                 index += 1
-            _set(target, key, kind, value if equals or kind != "b" else "true")
+            _set(target, key, kind, value if equals or kind not in "bo" else "true")
             continue
         letters = argument[1:]
         while letters:
@@ -105,7 +105,7 @@ def _options(
             kind, key, target = _find(name, text, "", into, given)
             if letters[:1] == "=" and len(letters) > 1:
                 value, letters = letters[1:], ""
-            elif kind == "b":
+            elif kind in "bo":
                 value = "true"
             elif letters:
                 value, letters = letters, ""
@@ -135,7 +135,7 @@ def _find(
 
 
 def _set(target: dict[str, Any], key: str, kind: str, value: str) -> None:
-    if kind == "s":
+    if kind in "so":
         target[key] = value
     elif kind == "b":
         if value not in BOOLEANS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crate.cli import application, commands
 from crate.cli.globals import PREFIX
-from crate.cli.pflag import parse_commas, parse_integer
+from crate.cli.pflag import is_optional, parse_commas, parse_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,8 @@ _TABLE = '''\
 
 COMMANDS: spelling -> module under `crate.cli`.
 OPTIONS: module -> (whether options end at the first argument, positional arguments, keys of options, and one line for
-each option: kind, key, names). The kinds are those of `cli/options.py`: b flag, s text, i number, l many, c commas.
+each option: kind, key, names). The kinds are those of `cli/options.py`: b flag, s text, i number, l many, c commas,
+o optional.
 GLOBALS: the options of `crate` itself, in the same form.
 """
 # fmt: off
@@ -67,6 +68,8 @@ def files() -> dict[str, str]:
 def _kind(parameter: Any) -> str:
     if parameter.is_flag:
         return "b"
+    if is_optional(parameter):
+        return "o"
     function = getattr(parameter.type, "func", None)
     if function is parse_integer:
         return "i"
@@ -88,7 +91,8 @@ def _position(parameter: Any) -> str:
 def _table(loaded: dict[str, DockerCommand], root: Iterable[Any]) -> str:
     out = [_TABLE, "COMMANDS = {\n"]
     out += [f"    {_quote(words)}: {_quote(module)},\n" for words, module in commands.COMMANDS.items()]
-    out += ["}\n\nGROUPS = (", ", ".join(_quote(name) for name in commands.GROUPS), ")\n\nOPTIONS = {\n"]
+    groups = "".join(f"    {_quote(name)},\n" for name in commands.GROUPS)
+    out += ["}\n\nGROUPS = (\n", groups, ")\n\nOPTIONS = {\n"]
     for module, command in loaded.items():
         lines = _lines(command.params)
         keys = textwrap.wrap(" ".join(line.split(" ")[1] for line in lines), 100)

@@ -2,17 +2,19 @@
 
 A declaration is a Typer command whose parameters are made by the functions below, so that each option is one line. Each
 parameter's key is its first long name with `_` for `-`; a value is what was typed, None when it was not given:
-`flag` bool, `text` str, `number` int, `many` a list, `commas` a list whose items may also be joined by commas.
+`flag` bool, `text` and `optional` str, `number` int, `many` a list, `commas` a list whose items may also be joined by
+commas.
 """
 
 from __future__ import annotations
 
 import inspect
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crate.cli.pflag import DockerCommand, parse_commas, parse_integer
+from crate.cli.pflag import OPTIONAL, DockerCommand, parse_commas, parse_integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ Row = inspect.Parameter
 
 def _option(annotation: Any, names: tuple[str, ...], help: str, **settings: Any) -> Row:
     key = next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
+    key += "_" * iskeyword(key)  # --from
     info = typer.Option(None, *names, help=help, show_default=False, **settings)
     return Row(key, Row.KEYWORD_ONLY, default=info, annotation=annotation)
 
@@ -34,6 +37,11 @@ def flag(*names: str, help: str, hidden: bool = False) -> Row:
 def text(*names: str, help: str, metavar: str = "string", hidden: bool = False) -> Row:
     """`--name NAME`; the last one wins."""
     return _option(str | None, names, help, metavar=metavar, hidden=hidden)
+
+
+def optional(*names: str, help: str, metavar: str = "string") -> Row:
+    """`--pull`, which is `--pull=true`, and `--pull=never`; a word that follows is no value."""
+    return _option(str | None, names, help, metavar=metavar + OPTIONAL)
 
 
 def number(*names: str, help: str, metavar: str = "int", hidden: bool = False) -> Row:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from typer._click.parser import _Option, _ParsingState
 
 
+OPTIONAL = '[="true"]'  # at the end of a metavar
+
+
 def parse_integer(value: str | int) -> int:
     """A decimal integer; click calls this again with a value that is one already."""
     word = str(value)
@@ -32,6 +35,11 @@ def parse_integer(value: str | int) -> int:
 def parse_commas(value: str) -> Any:
     """`A,B` as its items; `DockerCommand.invoke` makes one list of the lists."""
     return value.split(",")
+
+
+def is_optional(parameter: Any) -> bool:
+    """Is this a text option that may stand without a value, meaning `true` then (pflag's NoOptDefVal)?"""
+    return str(getattr(parameter, "metavar", None) or "").endswith(OPTIONAL)
 
 
 def _names(option: _Option) -> str:
@@ -61,6 +69,8 @@ class DockerParser(_OptionParser):
             self._set(option, value, state)
         elif not option.takes_value:
             option.process(None, state)
+        elif is_optional(option.obj):
+            option.process("true", state)
         elif state.rargs:
             option.process(state.rargs.pop(0), state)
         else:

@@ -2,7 +2,8 @@
 
 COMMANDS: spelling -> module under `crate.cli`.
 OPTIONS: module -> (whether options end at the first argument, positional arguments, keys of options, and one line for
-each option: kind, key, names). The kinds are those of `cli/options.py`: b flag, s text, i number, l many, c commas.
+each option: kind, key, names). The kinds are those of `cli/options.py`: b flag, s text, i number, l many, c commas,
+o optional.
 GLOBALS: the options of `crate` itself, in the same form.
 """
 # fmt: off
@@ -39,6 +40,7 @@ COMMANDS = {
     "port": "container.port",
     "inspect": "system.inspect",
     "images": "image.images",
+    "build": "image.build",
     "pull": "image.pull",
     "push": "image.push",
     "login": "registry.login",
@@ -90,6 +92,11 @@ COMMANDS = {
     "container inspect": "container.inspect",
     "container exists": "container.exists",
     "container prune": "container.prune",
+    "image build": "image.build",
+    "builder build": "image.build",
+    "builder prune": "builder.prune",
+    "buildx build": "image.build",
+    "buildx prune": "builder.prune",
     "image ls": "image.images",
     "image list": "image.images",
     "image pull": "image.pull",
@@ -156,7 +163,20 @@ COMMANDS = {
     "__complete": "system.complete",
 }
 
-GROUPS = ("container", "healthcheck", "image", "network", "pod", "kube", "play", "runtime", "volume", "system")
+GROUPS = (
+    "container",
+    "builder",
+    "buildx",
+    "healthcheck",
+    "image",
+    "network",
+    "pod",
+    "kube",
+    "play",
+    "runtime",
+    "volume",
+    "system",
+)
 
 OPTIONS = {
     "container.run": (
@@ -785,6 +805,129 @@ OPTIONS = {
         "b tree --tree \n"
         "s sort --sort \n",
     ),
+    "image.build": (
+        False,
+        "context?",
+        "file ignorefile build_arg build_arg_file build_context target from_ pull pull_always pull_never "
+        "platform arch os variant all_platforms authfile cert_dir creds tls_verify cpp_flag decryption_key "
+        "retry retry_delay tag label unsetlabel annotation env unsetenv format squash squash_all layers "
+        "omit_history timestamp rewrite_timestamp manifest os_feature os_version identity_label sign_by "
+        "attest provenance sbom output load push iidfile metadata_file progress quiet logfile logsplit prove "
+        "call check no_cache no_cache_filter cache_from cache_to cache_ttl jobs secret ssh network allow "
+        "add_host cap_add cap_drop cgroup_parent cgroupns cpu_period cpu_quota cpu_shares cpuset_cpus "
+        "cpuset_mems device dns dns_option dns_search http_proxy ipc memory memory_swap no_hosts no_hostname "
+        "pid security_opt shm_size ulimit userns userns_gid_map userns_gid_map_group userns_uid_map "
+        "userns_uid_map_user uts volume hooks_dir isolation runtime_flag stdin builder compress "
+        "disable_compression disable_content_trust force_rm rm skip_unused_stages",
+        "l file --file -f \n"
+        "s ignorefile --ignorefile \n"
+        "l build_arg --build-arg \n"
+        "l build_arg_file --build-arg-file \n"
+        "l build_context --build-context \n"
+        "s target --target \n"
+        "s from_ --from \n"
+        "o pull --pull \n"
+        "b pull_always --pull-always \n"
+        "b pull_never --pull-never \n"
+        "l platform --platform \n"
+        "s arch --arch \n"
+        "s os --os \n"
+        "s variant --variant \n"
+        "b all_platforms --all-platforms \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n"
+        "l cpp_flag --cpp-flag \n"
+        "c decryption_key --decryption-key \n"
+        "i retry --retry \n"
+        "s retry_delay --retry-delay \n"
+        "l tag --tag -t \n"
+        "l label --label \n"
+        "c unsetlabel --unsetlabel \n"
+        "l annotation --annotation \n"
+        "l env --env \n"
+        "c unsetenv --unsetenv \n"
+        "s format --format \n"
+        "b squash --squash \n"
+        "b squash_all --squash-all \n"
+        "b layers --layers \n"
+        "b omit_history --omit-history \n"
+        "i timestamp --timestamp \n"
+        "b rewrite_timestamp --rewrite-timestamp \n"
+        "s manifest --manifest \n"
+        "s os_feature --os-feature \n"
+        "s os_version --os-version \n"
+        "b identity_label --identity-label \n"
+        "s sign_by --sign-by \n"
+        "l attest --attest \n"
+        "o provenance --provenance \n"
+        "o sbom --sbom \n"
+        "l output --output -o \n"
+        "b load --load \n"
+        "b push --push \n"
+        "s iidfile --iidfile \n"
+        "s metadata_file --metadata-file \n"
+        "s progress --progress \n"
+        "b quiet --quiet -q \n"
+        "s logfile --logfile \n"
+        "b logsplit --logsplit \n"
+        "b prove --prove \n"
+        "s call --call \n"
+        "b check --check \n"
+        "b no_cache --no-cache \n"
+        "c no_cache_filter --no-cache-filter \n"
+        "l cache_from --cache-from \n"
+        "l cache_to --cache-to \n"
+        "s cache_ttl --cache-ttl \n"
+        "i jobs --jobs \n"
+        "l secret --secret \n"
+        "l ssh --ssh \n"
+        "s network --network \n"
+        "l allow --allow \n"
+        "l add_host --add-host \n"
+        "c cap_add --cap-add \n"
+        "c cap_drop --cap-drop \n"
+        "s cgroup_parent --cgroup-parent \n"
+        "s cgroupns --cgroupns \n"
+        "i cpu_period --cpu-period \n"
+        "i cpu_quota --cpu-quota \n"
+        "i cpu_shares --cpu-shares -c \n"
+        "s cpuset_cpus --cpuset-cpus \n"
+        "s cpuset_mems --cpuset-mems \n"
+        "l device --device \n"
+        "c dns --dns \n"
+        "c dns_option --dns-option \n"
+        "c dns_search --dns-search \n"
+        "b http_proxy --http-proxy \n"
+        "s ipc --ipc \n"
+        "s memory --memory -m \n"
+        "s memory_swap --memory-swap \n"
+        "b no_hosts --no-hosts \n"
+        "b no_hostname --no-hostname \n"
+        "s pid --pid \n"
+        "l security_opt --security-opt \n"
+        "s shm_size --shm-size \n"
+        "c ulimit --ulimit \n"
+        "s userns --userns \n"
+        "s userns_gid_map --userns-gid-map \n"
+        "s userns_gid_map_group --userns-gid-map-group \n"
+        "s userns_uid_map --userns-uid-map \n"
+        "s userns_uid_map_user --userns-uid-map-user \n"
+        "s uts --uts \n"
+        "l volume --volume -v \n"
+        "l hooks_dir --hooks-dir \n"
+        "s isolation --isolation \n"
+        "l runtime_flag --runtime-flag \n"
+        "b stdin --stdin \n"
+        "s builder --builder \n"
+        "b compress --compress \n"
+        "b disable_compression --disable-compression -D \n"
+        "b disable_content_trust --disable-content-trust \n"
+        "b force_rm --force-rm \n"
+        "b rm --rm \n"
+        "b skip_unused_stages --skip-unused-stages \n",
+    ),
     "image.pull": (
         False,
         "images+",
@@ -1023,6 +1166,17 @@ OPTIONS = {
         "force filter",
         "b force --force -f \n"
         "l filter --filter \n",
+    ),
+    "builder.prune": (
+        False,
+        "",
+        "all force filter keep_storage reserved_space max_used_space",
+        "b all --all -a \n"
+        "b force --force -f \n"
+        "l filter --filter \n"
+        "s keep_storage --keep-storage \n"
+        "s reserved_space --reserved-space \n"
+        "s max_used_space --max-used-space \n",
     ),
     "image.mount": (
         False,

@@ -7,7 +7,7 @@ import os
 from crate.engine import containers
 from crate.errors import HostError, NotFoundError, StateError, UsageError
 from crate.runtime.paths import is_directory, open_in_root
-from crate.runtime.user import lookup
+from crate.runtime.user import lookup, lower_capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _user(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_f
     if slot.get("home"):
         process.setdefault("env", []).append(f"HOME={home}")
     if user["uid"]:
-        _lower(process["capabilities"], record["options"].get("cap_add") or ())
+        lower_capabilities(process["capabilities"], record["options"].get("cap_add") or ())
 
 
 def _check_groups(groups: Sequence[str]) -> None:
@@ -70,14 +70,6 @@ def _check_groups(groups: Sequence[str]) -> None:
             f"cannot add group {groups[0]}: this user's namespace has one id",
             "give this user subordinate ids: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER",
         )
-
-
-def _lower(capabilities: Any, added: Sequence[str]) -> None:
-    """Who is not root has only what --cap-add gave by name; the rest is in the bounding set, for setuid programs."""
-    names = {name if name.startswith("CAP_") else f"CAP_{name}" for name in map(str.upper, added)}
-    kept = [name for name in capabilities["bounding"] if name in names]
-    for kind in ("effective", "permitted", "inheritable", "ambient"):
-        capabilities[kind] = kept
 
 
 def _namespace(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:

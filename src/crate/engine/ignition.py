@@ -10,14 +10,14 @@ import time
 
 from crate import cgroup, hotcore
 from crate.cgroup.mounts import mounts_of
-from crate.engine import etc_files, monitor, wire
+from crate.engine import monitor, wire
 from crate.engine.containers import load
 from crate.engine.joining import borrow_mounts, resolve
 from crate.engine.offspring import make_pipes, refuse
 from crate.engine.streams import Client, Streams
 from crate.errors import CrateError, HostError, NotFoundError
 from crate.linux.process import start_time
-from crate.net import sandbox
+from crate.net import etc_files, sandbox
 from crate.oci import json
 from crate.plan.quantities import size_bytes
 from crate.runtime import create as runtime

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from crate.oci.image_spec import Descriptor
     from crate.storage.image_record import ImageRecord
-    from crate.storage.layer_pack import LayerImport, LayerPack
+    from crate.storage.layer_pack import LayerMade
     from crate.storage.layers import LayerTree
     from crate.storage.roots import Roots
 
@@ -48,11 +48,16 @@ def check_format(text: str | None) -> str:
 
 def now() -> str:
     """The time as image configs have it: RFC 3339 in UTC, with nanoseconds."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return stamp(time.time_ns())
+
+
+def stamp(nanoseconds: int) -> str:
+    """A time since the epoch, in that form."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
 
 
-def layer_descriptor(layer: LayerPack | LayerImport) -> Descriptor:
+def layer_descriptor(layer: LayerMade) -> Descriptor:
     """What a manifest says of a layer made here."""
     return {"mediaType": image_spec.OCI_LAYER, "digest": layer.diff_id, "size": layer.archive_bytes}
 
@@ -65,6 +70,7 @@ def make(
     *,
     form: str = "oci",
     made: Sequence[LayerTree] = (),
+    annotations: Mapping[str, str] | None = None,
 ) -> ImageRecord:
     """Makes the image known, durable, under these full names; gives its record.
 
@@ -85,6 +91,8 @@ def make(
             for kind, one in zip(kinds, descriptors, strict=True)
         ],
     }
+    if annotations and form == "oci":
+        manifest["annotations"] = dict(annotations)
     manifest_digest = content.put(roots, json.dumps(manifest).encode())
     if made:
         layers.publish(roots, made)  # with one sync for blobs and layers, where they are on one file system
@@ -99,7 +107,9 @@ def make(
         "created": str(config["created"]),
         "manifest": manifest,
     }
-    images.enroll(roots, record, names, synced=bool(made) and _is_one_file_system(roots))
+    known = image_record.by_id(roots, record["id"])
+    is_known = known is not None and known["digest"] == manifest_digest  # made before: only its names are new
+    images.enroll(roots, record, names, synced=is_known or (bool(made) and _is_one_file_system(roots)))
     found = image_record.by_id(roots, record["id"])
     if found is None:
         raise StateError("the image was removed as soon as it was there", "try again")

@@ -11,6 +11,7 @@ from crate.runtime.paths import open_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _LIMIT = 1 << 20
@@ -50,6 +51,19 @@ def lookup(root_fd: int, text: str, groups: list[str]) -> tuple[dict[str, Any], 
     # The user's own group is among them: a file that denies it access must not be reached as "others" (CVE-2022-36109).
     extra = [gid, *(number for number in extra if number != gid)]
     return {"uid": uid, "gid": gid, "additionalGids": extra}, home or "/"
+
+
+def lookup_group(root_fd: int, text: str) -> int:
+    """The number of a group, by name or number. UsageError."""
+    return _group(_records(root_fd, "etc/group", 3), text)
+
+
+def lower_capabilities(capabilities: Any, added: Sequence[str]) -> None:
+    """Who is not root has only what --cap-add gave by name; the rest is in the bounding set, for setuid programs."""
+    wanted = {name if name.startswith("CAP_") else f"CAP_{name}" for name in map(str.upper, added)}
+    kept = [name for name in capabilities["bounding"] if name in wanted]
+    for kind in ("effective", "permitted", "inheritable", "ambient"):
+        capabilities[kind] = kept
 
 
 def names(root_fd: int, path: str) -> dict[int, str]:

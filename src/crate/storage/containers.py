@@ -127,7 +127,7 @@ def create(
         except FileNotFoundError:
             os.makedirs(run, 0o700)  # cleaned out of /tmp when it was empty: docs/decisions/0024
         os.mkdir(f"{stage}/work", 0o700)
-        _make_upper(roots, f"{stage}/upper", layers)
+        make_upper(roots, f"{stage}/upper", layers)
         place, mode = (run, RUN_FILE_MODE) if ephemeral else (stage, 0o600)
         for file, text in complete(stage).items():
             write_file(None, f"{place}/{file}", text, durable=False, mode=mode)
@@ -156,7 +156,7 @@ def _make_visible(roots: Roots, stage: str, directory: str, layers: Sequence[str
         os.rename(stage, directory)
 
 
-def _make_upper(roots: Roots, upper: str, layers: Sequence[str]) -> None:
+def make_upper(roots: Roots, upper: str, layers: Sequence[str]) -> None:
     """The upper directory is what the container sees as the attributes of `/`."""
     os.mkdir(upper)
     if layers:

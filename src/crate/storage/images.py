@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from crate.errors import StateError
-from crate.storage import content, image_record, layers, reference
+from crate.storage import build_cache, content, image_record, layers, reference
 from crate.storage.durable import sync_file_system
 from crate.storage.lock import Lease, Lock
 
@@ -111,7 +111,8 @@ def _collect(roots: Roots, kept_layers: set[str]) -> int:
     if not lease.acquire(wait=False):
         return 0
     try:
-        kept_blobs: set[str] = set()
+        cached_layers, kept_blobs = build_cache.layers(roots)
+        kept_layers |= cached_layers
         for record in image_record.list_all(roots):
             kept_layers.update(record["layers"])
             kept_blobs.update((record["digest"], f"sha256:{record['id']}"))

@@ -32,7 +32,7 @@ _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class _Made(LayerTree):
+class LayerMade(LayerTree):
     """A layer whose ids are known when its archive is, which goes into the content store.
 
     Then `diff_id` is the digest of the blob too, and `archive_bytes` its size.
@@ -57,26 +57,6 @@ class _Made(LayerTree):
         self.chain_id = chain_ids([*self._parents, digest])[-1]
         os.rename(self._blob, content.blob_path(self._roots, digest))
 
-
-class LayerPack(_Made):
-    """A layer of files that are there: `take`, `write_archive`, then crate.storage.layers.publish.
-
-    Inside `with`, a failure leaves nothing behind.
-    """
-
-    def take(self, tree_fd: int, *, overlay: bool, skip: Collection[str] = ()) -> None:
-        """Copies a tree: with `overlay` an upper directory with its marks, less the paths `skip`; else a whole one."""
-        target_fd = os.open(f"{self.stage}/diff", _DIRECTORY)
-        umask = os.umask(0)
-        try:
-            if overlay:
-                keep_layer(tree_fd, target_fd, skip)
-            else:
-                copy_tree(tree_fd, target_fd)
-        finally:
-            os.umask(umask)
-            os.close(target_fd)
-
     def write_archive(self) -> None:
         """Writes the blob, and so knows the ids of the layer."""
         hasher = digests.hasher()
@@ -100,7 +80,27 @@ class LayerPack(_Made):
         self._settle(f"sha256:{hasher.hexdigest()}", unpacked)
 
 
-class LayerImport(_Made):
+class LayerPack(LayerMade):
+    """A layer of files that are there: `take`, `write_archive`, then crate.storage.layers.publish.
+
+    Inside `with`, a failure leaves nothing behind.
+    """
+
+    def take(self, tree_fd: int, *, overlay: bool, skip: Collection[str] = ()) -> None:
+        """Copies a tree: with `overlay` an upper directory with its marks, less the paths `skip`; else a whole one."""
+        target_fd = os.open(f"{self.stage}/diff", _DIRECTORY)
+        umask = os.umask(0)
+        try:
+            if overlay:
+                keep_layer(tree_fd, target_fd, skip)
+            else:
+                copy_tree(tree_fd, target_fd)
+        finally:
+            os.umask(umask)
+            os.close(target_fd)
+
+
+class LayerImport(LayerMade):
     """A layer, the only one of its image, of a tar archive: `fill`, then crate.storage.layers.publish."""
 
     def __init__(self, roots: Roots) -> None:

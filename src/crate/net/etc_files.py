@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from crate.net import files, sandbox
-from crate.storage.durable import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +16,8 @@ _SHARES_HOST = ("host",)
 def write(record: dict[str, Any], lease: Any, directory: str) -> None:
     """Writes the three into the container's directory; the spec binds them into the root file system.
 
-    They are the container's to write, so they lie on the disk of its other files and not in the memory of the run root.
+    `record` has `files` and `network` of the plan. They are the container's to write, so they lie on the disk of its
+    other files and not in the memory of the run root.
     """
     wanted = record["files"]
     hostname = wanted["hostname"]
@@ -59,7 +59,5 @@ def _write(path: str, text: str) -> None:
     except FileExistsError:
         os.unlink(path)
         fd = os.open(path, flags, 0o644)
-    try:
-        write_all(fd, text.encode("utf-8", "surrogateescape"))
-    finally:
-        os.close(fd)
+    with open(fd, "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,33 @@
+"""A step that failed: which one, where it stands, how its command ended, and the last that this said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crate.errors import CrateError
+
+if TYPE_CHECKING:
+    from crate.build.instructions import Dockerfile, Instruction
+
+_LINES = 15
+
+
+def of_run(status: int, instruction: Instruction, dockerfile: Dockerfile, output: bytes, shown: bool) -> CrateError:
+    """The error of a RUN that ended with a status, which becomes crate's. `shown`: its output was seen already."""
+    first, _, rest = instruction.text.partition("\n")
+    text = first + ("…" if rest else "")
+    where = f"{dockerfile.name}:{instruction.line}: " if instruction.line else ""
+    lines = [f'{where}building at STEP "{text}": while running runtime: exit status {status}']
+    if not shown:
+        said = output.decode("utf-8", "replace").splitlines()[-_LINES:]
+        lines += [f"  | {''.join(c if c.isprintable() or c == chr(9) else '?' for c in line)}" for line in said]
+    return CrateError("\n".join(lines), None, status)
+
+
+def of_instruction(error: CrateError, instruction: Instruction, dockerfile: Dockerfile) -> CrateError:
+    """The error of an instruction that says what is wrong, but not where."""
+    if "\n" in error.message or not instruction.line:
+        return error
+    first = instruction.text.partition("\n")[0]
+    error.message = f'{dockerfile.name}:{instruction.line}: building at STEP "{first}": {error.message}'
+    return error
