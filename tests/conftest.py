@@ -121,6 +121,12 @@ def rootless_crate(unprivileged_user: User, more_settings: str) -> Iterator[Crat
 
 
 @pytest.fixture
+def subnet(crate: Crate) -> str:
+    """A subnet, 10.A.B.0/24, that no pool of anybody has."""
+    return f"10.{100 + int(crate.mark[:2], 16) % 50}.{int(crate.mark[2:4], 16)}.0/24"
+
+
+@pytest.fixture
 def more_settings() -> str:
     """More lines for the configuration file; a module overrides it. 127.0.0.1 is plain HTTP anyway."""
     return ""
@@ -134,7 +140,8 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
     (place / "home").mkdir()
     bridge, table, parent = f"ct{mark}", f"crate_test_{mark}", f"/crate-test-{mark}"
     subnet = f"10.{200 + int(mark[:2], 16) % 50}.{int(mark[2:4], 16)}.0/24"
-    settings = SETTINGS.format(bridge=bridge, table=table, parent=parent, subnet=subnet, place=place, run=run)
+    pools = f'"{subnet}", "10.{150 + int(mark[:2], 16) % 50}.{int(mark[2:4], 16)}.0/24/28"'
+    settings = SETTINGS.format(bridge=bridge, table=table, parent=parent, pools=pools, place=place, run=run)
     crate = Crate(place, run / "run", mark, settings + more_settings, user)
     if user and user.become:
         for path in (place, run, *place.iterdir()):
@@ -145,6 +152,7 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
         crate.kill_started()
         if crate.root.exists():
             crate("rm", "--all", "--force", "--time", "0")
+            crate("network", "prune", "--force")
         try:
             until(lambda: not traces.found(), QUIET_SECONDS)
         except AssertionError:
@@ -167,6 +175,6 @@ cgroup_parent = "{parent}"
 [network]
 bridge = "{bridge}"
 table = "{table}"
-address_pools = ["{subnet}"]
+address_pools = [{pools}]
 lease_root = "{run}/addresses"
 """

@@ -23,6 +23,7 @@ class Traces:
     def __init__(self, crate: Crate, bridge: str, table: str, cgroup_parent: str) -> None:
         self.directories = [os.fsencode(crate.place), os.fsencode(crate.runroot)]
         self.mark = b"CRATE_TEST=" + crate.mark.encode()
+        self.run = crate.runroot.parent
         self.bridge, self.table, self.cgroup_parent = bridge, table, cgroup_parent.strip("/")
 
     def found(self) -> list[str]:
@@ -84,8 +85,10 @@ class Traces:
         for root in [CGROUPS, *CGROUPS.iterdir()]:
             if (root / self.cgroup_parent).is_dir():
                 _quietly("rmdir", str(root / self.cgroup_parent))
-        if Path(f"/sys/class/net/{self.bridge}").exists():
-            _quietly("ip", "link", "delete", self.bridge)
+        leases = self.run / "addresses"
+        for bridge in {self.bridge, *(os.listdir(leases) if leases.is_dir() else ())}:
+            if Path(f"/sys/class/net/{bridge}").exists():
+                _quietly("ip", "link", "delete", bridge)
         for family in ("inet", "ip", "ip6", "bridge"):
             _quietly("nft", "delete", "table", family, self.table)
 

@@ -113,7 +113,7 @@ def test_refused(crate: Crate) -> None:
 
 def test_network_ls_and_inspect(crate: Crate) -> None:
     heading, *lines = crate.ok("network", "ls").splitlines()
-    assert heading.split() == ["NETWORK", "ID", "NAME", "DRIVER", "SCOPE"]
+    assert heading.split() == ["NETWORK", "ID", "NAME", "DRIVER"]
     names = {line.split()[1]: line.split()[2] for line in lines}
     (default,) = names.keys() - {"host", "none"}
     assert names == {default: "bridge", "host": "host", "none": "null"}

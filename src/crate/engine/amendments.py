@@ -1,6 +1,7 @@
 """What changed of a running container since its monitor wrote state.json: control groups and endpoints of networks.
 
-    amended.json    {"started_at", "cgroup", "endpoints"}, in the run directory: `started_at` says of which run
+    amended.json    {"started_at", "cgroup", "lease"}, in the run directory: `started_at` says of which run; `lease` is
+                    what changed of the lease
 
 The monitor has its state in memory and writes state.json from it, so this is a file of its own. Writers hold the lock
 of the container's directory.
@@ -23,12 +24,12 @@ def adopt(run_directory: str, state: dict[str, Any]) -> None:
     known = _read(run_directory, state)
     if "cgroup" in known:
         state["cgroup"] = known["cgroup"]
-    if "endpoints" in known and state.get("lease"):
-        state["lease"] = {**state["lease"], "endpoints": known["endpoints"]}
+    if "lease" in known and state.get("lease"):
+        state["lease"].update(known["lease"])
 
 
 def write(run_directory: str, state: dict[str, Any], **changed: Any) -> None:
-    """Tells every other process of the `cgroup` or the `endpoints` of this run."""
+    """Tells every other process of the `cgroup` or the `lease` of this run."""
     text = json.dumps({**_read(run_directory, state), "started_at": state["started_at"], **changed})
     write_file(None, f"{run_directory}/{FILE}", text, durable=False, mode=RUN_FILE_MODE)
 

@@ -51,6 +51,7 @@ class Monitor:
         self.pidfd = pidfd
         self.lean = False
         self._lookups: Lookups | None = None
+        self._proxy: Proxy | None = None
         self._ended = False
         self._accepts_at = 0.0
 
@@ -58,7 +59,7 @@ class Monitor:
         """Moves bytes until the container's init has ended."""
         handover_at = time.monotonic() + HANDOVER_SECONDS
         handover_latest = handover_at + _LOOKUP_SECONDS
-        proxy = self._open_proxy() if self.lean else None
+        self._proxy = self._open_proxy() if self.lean else None
         checks = self._open_checks() if self.lean else None
         self._open_lookups()
         while not self._ended:
@@ -66,8 +67,8 @@ class Monitor:
             poll.register(self.pidfd, select.POLLIN)
             if len(self.streams.clients) < _CLIENTS_MAX and time.monotonic() >= self._accepts_at:
                 poll.register(self.listener.fileno(), select.POLLIN)
-            if proxy:
-                poll.register(proxy.fileno(), select.POLLIN)
+            if self._proxy:
+                poll.register(self._proxy.fileno(), select.POLLIN)
             self.streams.interests(poll)
             if checks:
                 checks.register(poll)
@@ -75,8 +76,8 @@ class Monitor:
                 self._lookups.register(poll)
             events = poll.poll(self._wait(handover_at, checks))
             for fd, event in events:
-                if proxy and fd == proxy.fileno():
-                    proxy.step()
+                if self._proxy and fd == self._proxy.fileno():
+                    self._proxy.step()
                 elif not (self._lookups and self._lookups.handle(fd)):
                     self.handle(fd, event)
             if checks:
@@ -90,7 +91,7 @@ class Monitor:
                     handover_at += _LATER_SECONDS
                     continue
                 self._hand_over()
-                proxy = self._open_proxy()  # the hand-over failed, and this process goes on
+                self._proxy = self._open_proxy()  # the hand-over failed, and this process goes on
                 checks = self._open_checks()
         if checks:
             checks.close()
@@ -154,6 +155,9 @@ class Monitor:
             pass
         if not self._lookups:
             self._open_lookups()
+        if self._proxy:  # its ports may lead to another address
+            self._proxy.close()
+            self._proxy = self._open_proxy()
 
     def accept(self) -> None:
         """Takes a client in. OSError."""

@@ -1,17 +1,23 @@
-"""The verbs on networks that exist so far: list, find, inspect."""
+"""The verbs on networks: create, list, find, inspect, update, remove."""
 
 from __future__ import annotations
 
-from crate.errors import NotFoundError, UsageError
+import os
+
+from crate.errors import NotFoundError, StateError, UsageError
 from crate.net import store
 from crate.oci import digest
+from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from crate.engine.containers import Container
     from crate.engine.context import Engine
 
+#: what docker and podman call the default network
+_DEFAULT = ("bridge", "podman")
 #: what is there without a record, as in docker: name and driver
 _BUILTIN = {"host": "host", "none": "null"}
 
@@ -54,9 +60,9 @@ def name_of(engine: Engine, text: str) -> str:
 
 def find(engine: Engine, text: str) -> dict[str, Any]:
     """The network of this name, or id, or whose id begins so. NotFoundError; UsageError for several."""
-    if text == "bridge":
-        text = str(engine.settings.get("network.bridge"))
     every = listing(engine)
+    if text in _DEFAULT and not any(record["name"] == text for record in every):
+        text = str(engine.settings.get("network.bridge"))
     found = [record for record in every if record["name"] == text]
     found = found or [record for record in every if text and record["id"].startswith(text)]
     if not found:
@@ -64,6 +70,69 @@ def find(engine: Engine, text: str) -> dict[str, Any]:
     if len(found) > 1:
         raise UsageError(f"more than one network id begins with {text}", "give more of the id, or the name")
     return found[0]
+
+
+def create(engine: Engine, options: dict[str, Any]) -> str:
+    """The name of the new network, or with `ignore` of the one that is there. UsageError, NameInUseError, HostError."""
+    from crate.net import definition
+
+    if options.get("ignore") and options.get("name") in store.names(engine.roots):
+        return str(options["name"])
+    network = definition.create(engine.roots, engine.settings, options)
+    journal.record(engine.roots, "network", "create", network["id"], network["name"])
+    return network["name"]
+
+
+def update(engine: Engine, text: str, add: list[str], drop: list[str]) -> str:
+    """Changes the DNS servers of a network; gives its name."""
+    from crate.net import definition
+
+    return definition.update_servers(engine.roots, name_of(engine, text), add, drop)["name"]
+
+
+def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | None = None) -> str:
+    """Removes a network, with `force` the containers that use it before; gives its name.
+
+    NotFoundError; UsageError for one that is always there; StateError while a container uses it.
+    """
+    from crate.net import removal
+
+    record = find(engine, text)
+    name = str(record["name"])
+    if record["builtin"]:
+        raise UsageError(f"default network {name} cannot be removed")
+    for container in users(engine, name):
+        if not force:
+            raise StateError(
+                f'"{name}" has associated containers with it: network is being used',
+                "use -f to remove the containers, too",
+            )
+        from crate.engine import remove as removing
+
+        removing.remove(engine, container, force=True, timeout=timeout)
+    lock_fd = store.lock(engine.roots)
+    try:
+        network = store.load(engine.roots, name)
+        removal.remove(engine.settings, network)
+        store.remove(engine.roots, name)
+    finally:
+        os.close(lock_fd)
+    journal.record(engine.roots, "network", "remove", network["id"], name)
+    return name
+
+
+def users(engine: Engine, name: str) -> list[Container]:
+    """The containers that are connected to a network, or will be when they start."""
+    from crate.engine import attachments, containers
+
+    return [one for one in containers.listing(engine) if name in attachments.names(one.record["network"])]
+
+
+def reload(engine: Engine) -> None:
+    """Puts the firewall's table in again, for all networks of this host. HostError."""
+    from crate.net import firewall
+
+    firewall.reload(str(engine.settings.get("network.table")), str(engine.settings.get("network.lease_root")))
 
 
 def inspect(engine: Engine, text: str) -> dict[str, Any]:
@@ -76,12 +145,12 @@ def inspect(engine: Engine, text: str) -> dict[str, Any]:
         "Created": record.get("created", "0001-01-01T00:00:00Z"),
         "Scope": "local",
         "Driver": record["driver"],
-        "EnableIPv4": True,
+        "EnableIPv4": any("." in subnet["subnet"] for subnet in subnets) or not subnets,
         "EnableIPv6": bool(record.get("ipv6_enabled")),
         "IPAM": {
             "Driver": "default",
             "Options": None,
-            "Config": [{"Subnet": subnet["subnet"], "Gateway": subnet["gateway"]} for subnet in subnets],
+            "Config": [_docker_subnet(subnet) for subnet in subnets],
         },
         "Internal": bool(record.get("internal")),
         "Attachable": False,
@@ -95,6 +164,14 @@ def inspect(engine: Engine, text: str) -> dict[str, Any]:
     if subnets:
         for key in ("network_interface", "subnets", "ipv6_enabled", "dns_enabled", "ipam_options"):
             found[key] = record[key]
+        found.update({key: record[key] for key in ("network_dns_servers", "routes") if key in record})
+    return found
+
+
+def _docker_subnet(subnet: dict[str, Any]) -> dict[str, str]:
+    found = {"Subnet": subnet["subnet"], "Gateway": subnet["gateway"]}
+    if "lease_range" in subnet:
+        found["IPRange"] = f"{subnet['lease_range']['start_ip']}-{subnet['lease_range']['end_ip']}"
     return found
 
 

@@ -114,15 +114,13 @@ def unused_networks(engine: Engine) -> list[dict[str, Any]]:
 
 def networks(engine: Engine, chosen: Iterable[dict[str, Any]]) -> list[str]:
     """Removes networks by their records; gives names."""
-    from crate.net import store
+    from crate.engine import networks as verbs
 
     removed = []
     for record in chosen:
         try:
-            store.remove(engine.roots, record["name"])
+            removed.append(verbs.remove(engine, record["name"]))
         except CrateError:
             continue
-        removed.append(record["name"])
-        journal.record(engine.roots, "network", "remove", record["id"], record["name"])
     _tell(engine, "network", 0)
     return removed

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         ports: list[list[str | int]]  # host address, host port, container port, protocol
 
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LAST = ".last"
 #: how many addresses are looked at before a subnet counts as full
 _TRIES = 1 << 17
@@ -127,21 +128,23 @@ def is_alive(record: LeaseRecord) -> bool:
 
 def lock_directory(path: str) -> int:
     """A descriptor that holds the lock of a directory, made when it is not there, until it is closed."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    try:
+    while True:
         try:
-            fd = os.open(path, flags)
-        except FileNotFoundError:
-            os.makedirs(path, 0o700, exist_ok=True)
-            fd = os.open(path, flags)
-    except OSError as error:
-        raise KernelError(f"use directory {path}", error) from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+            try:
+                fd = os.open(path, _DIRECTORY)
+            except FileNotFoundError:
+                os.makedirs(path, 0o700, exist_ok=True)
+                fd = os.open(path, _DIRECTORY)
+        except OSError as error:
+            raise KernelError(f"use directory {path}", error) from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink:
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # it was removed while this process waited: its network, and maybe it is there again
 
 
 def read_text(path: str) -> str:

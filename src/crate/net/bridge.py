@@ -158,6 +158,15 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
     configure(endpoint, netns_fd)
 
 
+def bend(endpoint: Endpoint) -> None:
+    """Lets an attached endpoint get back what it sends to a published port of its own."""
+    with Netlink(NETLINK_ROUTE) as route:
+        try:
+            route.request([route_messages.hairpin(endpoint["host_interface"])])
+        except OSError as error:
+            raise KernelError(f"change {endpoint['host_interface']}", error) from error
+
+
 def configure(endpoint: Endpoint, netns_fd: int) -> None:
     """Gives the interface of an endpoint, which is in the namespace, its addresses and routes, and brings it up."""
     interface = endpoint["interface"]

@@ -45,7 +45,7 @@ def _design(name: str, settings: Settings) -> Network:
             )
         adopted = _address_of(route, taken[0]) if taken is not None else None
         subnet = adopted or _gateway(free_subnet(list(settings.get("network.address_pools")), used_subnets(route)))
-        mtu = _default_mtu(route)
+        mtu = default_mtu(route)
     subnets = [subnet]
     if ipv6 := str(settings.get("network.ipv6_subnet") or ""):
         subnets.append(_gateway(parse_subnet(ipv6)))
@@ -93,7 +93,7 @@ def used_subnets(route: Netlink) -> list[tuple[bytes, int]]:
     for family in (AF_INET, AF_INET6):
         for _, payload in route.request([route_messages.routes(family)]):
             destination, prefix, _ = route_messages.parse_route(payload)
-            if destination and prefix:
+            if destination and prefix > 1:  # halves of everything are default routes (OpenVPN)
                 used.append((destination, prefix))
     return used + [(server, len(server) * 8) for server in _nameservers()]
 
@@ -139,7 +139,7 @@ def free_subnet(pools: Sequence[str], used: Sequence[tuple[bytes, int]]) -> tupl
     )
 
 
-def _default_mtu(route: Netlink) -> int:
+def default_mtu(route: Netlink) -> int:
     """The MTU of the interface with the default route: a larger one on the bridge would need fragments."""
     for _, payload in route.request([route_messages.routes(AF_INET)]):
         destination, _, index = route_messages.parse_route(payload)

@@ -223,6 +223,14 @@ def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
                 leases.remove(key, container)
 
 
+def note_ports(endpoint: Endpoint, ports: list[list[str | int]]) -> None:
+    """Writes into the lease file what leads to the endpoint from now on."""
+    with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
+        record = leases.read(endpoint["keys"][0])
+        if record is not None:
+            leases.write(endpoint["keys"][0], {**record, "ports": ports})
+
+
 def ip(endpoint: Endpoint) -> list[str]:
     """Its addresses: one, two, or none."""
     return [address for address in (endpoint["address"], endpoint["address6"]) if address]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 
 from crate.net import files, sandbox
+from crate.net.endpoint import ip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from crate.net.endpoint import Endpoint
+
 _SHARES_HOST = ("host",)
+_HOSTS_MAX = 1 << 20
 
 
 def write(record: dict[str, Any], lease: Any, directory: str) -> None:
@@ -49,6 +54,38 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
     for name, text in texts.items():
         if text is not None:
             _write(f"{directory}/{name}", text)
+
+
+def add_own_addresses(directory: str, endpoint: Endpoint, hostname: str) -> None:
+    """Adds lines for an endpoint to the /etc/hosts of a running container, as docker does."""
+    text = "".join(f"{address}\t{hostname}\n" for address in ip(endpoint))
+    _change_hosts(directory, lambda before: before + ("" if before.endswith("\n") else "\n") + text)
+
+
+def drop_own_addresses(directory: str, endpoint: Endpoint) -> None:
+    """Takes the lines of an endpoint that is gone out again."""
+    gone = ip(endpoint)
+
+    def without(before: str) -> str:
+        lines = before.splitlines(keepends=True)
+        return "".join(line for line in lines if not line.split() or line.split()[0] not in gone)
+
+    _change_hosts(directory, without)
+
+
+def _change_hosts(directory: str, change: Callable[[str], str]) -> None:
+    """In place: the file is bound into the container, which may have written to it, or made it large."""
+    try:
+        fd = os.open(f"{directory}/hosts", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return  # --no-hosts, or what a container made of it
+    try:
+        text = os.pread(fd, _HOSTS_MAX, 0)
+        if len(text) < _HOSTS_MAX:
+            new = change(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            os.ftruncate(fd, os.pwrite(fd, new, 0))
+    finally:
+        os.close(fd)
 
 
 def _write(path: str, text: str) -> None:

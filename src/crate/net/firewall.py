@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 
+from crate.linux.netlink import NETLINK_NETFILTER, Netlink
 from crate.net import foreign_firewalls, nft_messages, nft_rules, nftables
 from crate.net.addresses import is_alive, nth, parse_subnet, read_text, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from crate.linux.netlink import Netlink
     from crate.net.nft_messages import Element
 
 
@@ -45,6 +45,17 @@ def reassert(netfilter: Netlink, table: str, lease_root: str) -> None:
     for bridge in bridges:
         with open(f"{lease_root}/{bridge}/{nftables.SEEN}", "w", encoding="ascii") as file:
             file.write(seen)
+
+
+def reload(table: str, lease_root: str) -> None:
+    """The same, for who has no other question to the firewall. HostError."""
+    if not os.path.isdir(lease_root):
+        return
+    with Netlink(NETLINK_NETFILTER) as netfilter:
+        try:
+            reassert(netfilter, table, lease_root)
+        except OSError as error:
+            raise nftables.refusal(table, error) from error
 
 
 def sweep(table: str, lease_root: str) -> list[str]:

@@ -226,18 +226,51 @@ def has_names(lease: Lease) -> bool:
     return any(endpoint["dns"] for endpoint in lease["endpoints"])
 
 
+def detach(lease: Lease, endpoint: Endpoint, netns_fd: int) -> None:
+    """Takes the interface of an endpoint out of a container that goes on. KernelError."""
+    from crate.net.endpoint import driver_of
+
+    driver_of(endpoint["driver"]).detach(endpoint, netns_fd)
+
+
+def remove_endpoint(lease: Lease, endpoint: Endpoint) -> None:
+    """Gives back the address of an endpoint of a sandbox that goes on; its ports lead nowhere then."""
+    _release_endpoint(lease, endpoint)
+    _discard_endpoint(lease, endpoint)
+    lease["endpoints"].remove(endpoint)
+    if endpoint["network"] == lease["published"]:
+        lease["published"] = ""
+
+
+def publish_again(roots: Roots, lease: Lease) -> None:
+    """Sends the ports, which lead nowhere, to the first network that they can lead to; to none, if there is none."""
+    from crate.net import bridge, store
+    from crate.net import endpoint as endpoints
+
+    for endpoint in lease["endpoints"]:
+        if store.can_publish(store.load(roots, endpoint["network"])):
+            lease["published"] = endpoint["network"]
+            endpoints.note_ports(endpoint, _port_rows(lease))
+            bridge.bend(endpoint)
+            _publish(lease)
+            return
+
+
 def publish(lease: Lease) -> None:
     """Lets packets for the published ports through to the container: from here on the world can reach it."""
-    if not lease["ports"] or lease["mode"] != "bridge":
-        return
+    if lease["ports"] and lease["published"]:
+        _publish(lease)
+        if lease["port_fds"]:
+            from crate.net import ports
+
+            ports.listen(lease["port_fds"])
+
+
+def _publish(lease: Lease) -> None:
     from crate.net import nftables
 
     endpoint = publisher(lease)
     nftables.publish(lease["table"], endpoint["lease_directory"], _port_rows(lease), endpoint)
-    if lease["port_fds"]:
-        from crate.net import ports
-
-        ports.listen(lease["port_fds"])
 
 
 def publisher(lease: Lease) -> Endpoint:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
 
-_FIELDS = (("ID", "NETWORK ID"), ("Name", "NAME"), ("Driver", "DRIVER"), ("Scope", "SCOPE"))
+_FIELDS = (("ID", "NETWORK ID"), ("Name", "NAME"), ("Driver", "DRIVER"))
 
 
 def main(options: dict[str, Any]) -> int:
@@ -33,7 +33,8 @@ def main(options: dict[str, Any]) -> int:
         }
         for record in found
     ]
-    output.write(formats.listing(rows, _FIELDS, options, objects=lambda: [_object(record) for record in found]))
+    objects = [_object(record) for record in found]
+    output.write(formats.listing(rows, _FIELDS, options, quiet="Name", objects=lambda: objects))
     return 0
 
 
@@ -56,7 +57,7 @@ def declare(app: Typer) -> None:
         many("--filter", "-f", help='Provide filter values (e.g. "driver=bridge")', metavar="key=value"),
         text("--format", help='Format output using a Go template, "table TEMPLATE" or "json"', metavar="template"),
         flag("--no-trunc", help="Do not truncate the output"),
-        flag("--quiet", "-q", help="Only display network IDs"),
+        flag("--quiet", "-q", help="Only display names"),
         flag("--noheading", help="Do not print the column headings"),
         help="List networks",
         examples="""

@@ -1,0 +1,70 @@
+"""`crate network create`: makes a network."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typer import Typer
+
+_IPAM_DRIVERS = (None, "", "default", "host-local")
+
+
+def main(options: dict[str, Any]) -> int:
+    """Prints its name."""
+    import crate.engine
+    from crate.cli import output
+    from crate.engine import networks
+    from crate.errors import UsageError
+
+    if options["ipam_driver"] not in _IPAM_DRIVERS:
+        raise UsageError(f"unsupported ipam driver {options['ipam_driver']}", "crate chooses addresses: host-local")
+    for name in ("config_only", "config_from", "ingress", "aux_address"):
+        if options[name]:
+            raise UsageError(f"--{name.replace('_', '-')} is not supported", "crate has no swarm")
+    if options["scope"] not in (None, "local"):
+        raise UsageError(f"--scope={options['scope']} is not supported", "networks of this host are local")
+    engine = crate.engine.open(options["globals"])
+    output.line(networks.create(engine, options))
+    return 0
+
+
+def declare(app: Typer) -> None:
+    from crate.cli.options import argument, command, commas, flag, many, text
+
+    command(
+        app,
+        "create",
+        main,
+        argument("name", "[NETWORK]", required=False),
+        text("--driver", "-d", help="Driver to manage the network (default bridge)"),
+        many("--subnet", help="Subnet in CIDR format, one of IPv4 and one of IPv6", metavar="subnet"),
+        commas("--gateway", help="Address of the host in a subnet (default: its first one)", metavar="address"),
+        many("--ip-range", help="Choose addresses from this part of a subnet", metavar="subnet|first-last"),
+        flag("--ipv6", help="Give the network a subnet of IPv6, too"),
+        flag("--ipv4", help="Give the network a subnet of IPv4 (default true)"),
+        flag("--internal", help="No way out of the network, and none in"),
+        flag("--disable-dns", help="Do not let containers find each other by name"),
+        commas("--dns", help="Ask these servers for names that no container of the network has", metavar="address"),
+        many("--route", help="Give containers a route", metavar="destination,gateway"),
+        many("--label", help="Set metadata on a network", metavar="key=value"),
+        many("--opt", "-o", help="Set driver specific options (mtu=, isolate=, vlan=, parent=)", metavar="key=value"),
+        flag("--ignore", help="Do not fail if the network exists already"),
+        text("--interface-name", help="Name of the bridge, or of the parent interface", metavar="name"),
+        text("--ipam-driver", help='How addresses are chosen: "host-local" is the only way'),
+        many("--ipam-opt", help="Accepted for docker's scripts", hidden=True),
+        flag("--attachable", help="Accepted for docker's scripts", hidden=True),
+        flag("--ingress", help="Refused: crate has no swarm", hidden=True),
+        flag("--config-only", help="Refused: crate has no swarm", hidden=True),
+        text("--config-from", help="Refused: crate has no swarm", hidden=True),
+        many("--aux-address", help="Refused", hidden=True),
+        text("--scope", help="Accepted for docker's scripts: local", hidden=True),
+        help="Create a network",
+        examples="""
+            crate network create back
+            crate network create --subnet 10.89.7.0/24 --ip-range 10.89.7.128/25 --ipv6 lab
+            crate run -d --name db --network back redis
+            crate run --rm --network back redis redis-cli -h db ping
+        """,
+    )

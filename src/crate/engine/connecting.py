@@ -1,0 +1,170 @@
+"""Connecting a container to a network and disconnecting it, while it runs or for its next start (decision 66)."""
+
+from __future__ import annotations
+
+import os
+
+from crate.engine import amendments, networks, wire
+from crate.errors import NotFoundError, StateError, UsageError
+from crate.linux.process import pidfd_send_signal
+from crate.net import etc_files, sandbox
+from crate.net import store as network_store
+from crate.plan.network_modes import check_addresses
+from crate.storage import containers as store
+from crate.storage import journal
+from crate.storage.lock import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+    from crate.net.endpoint import Attachment
+
+_RUNS = ("running", "paused")
+
+
+def connect(engine: Engine, container: Container, text: str, options: dict[str, Any]) -> None:
+    """Connects it to the network that `text` means. `options`: `ip`, `ip6`, `mac_address`, `alias`.
+
+    UsageError, NameInUseError, StateError (it is there already, or has no networks of its own).
+    """
+    name = networks.name_of(engine, text)
+    attachment: Attachment = {
+        "network": name,
+        "ip": options.get("ip") or "",
+        "ip6": options.get("ip6") or "",
+        "mac": options.get("mac_address") or "",
+        "aliases": list(options.get("alias") or ()),
+        "interface": "",
+    }
+    check_addresses(attachment)
+
+    def change(record: dict[str, Any], state: dict[str, Any]) -> None:
+        if name in _names(record):
+            raise StateError(f'container {container.name} is already connected to network "{name}"')
+        record["network"]["networks"].append(attachment)
+        if state["status"] in _RUNS:
+            _join(engine, container, record, state, attachment)
+
+    _change(engine, container, change)
+    _tell(engine, name, "connect", container)
+
+
+def disconnect(engine: Engine, container: Container, text: str, force: bool = False) -> None:
+    """Takes it off the network. StateError when it is not on it; `force` takes a network that is gone, too."""
+    try:
+        name = networks.name_of(engine, text)
+    except NotFoundError:
+        if not force:
+            raise
+        name = text
+
+    def change(record: dict[str, Any], state: dict[str, Any]) -> None:
+        if name not in _names(record):
+            raise StateError(f'container {container.name} is not connected to network "{name}"')
+        kept = [one for one in record["network"]["networks"] if one["network"] != name]
+        record["network"]["networks"] = kept
+        if state["status"] in _RUNS:
+            _leave(engine, container, state, name)
+
+    _change(engine, container, change)
+    _tell(engine, name, "disconnect", container)
+
+
+def _names(record: dict[str, Any]) -> list[str]:
+    return [attachment["network"] for attachment in record["network"]["networks"]]
+
+
+def _tell(engine: Engine, name: str, action: str, container: Container) -> None:
+    attributes = {"container": container.id, "name": name, "type": "bridge"}
+    journal.record(engine.roots, "network", action, container.id, name, attributes=attributes, network=name)
+
+
+def _change(engine: Engine, container: Container, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    """Has a function change the record, and the sandbox of a running container, under the container's lock."""
+    try:
+        with Lock(container.paths.directory):
+            record = store.read_record(engine.roots, container.id)
+            if record is None:
+                raise FileNotFoundError
+            mode = record["network"]["mode"]
+            if mode != "bridge":
+                raise UsageError(
+                    f'cannot change the networks of container {container.name}: its network mode is "{mode}"',
+                    "only a container that was made with networks of its own can be connected to others",
+                )
+            change(record, container.state(engine, fresh=True))
+            store.write_record(container.paths, record, container.paths.files != container.paths.run_directory)
+            container.record = record
+    except FileNotFoundError:
+        raise NotFoundError(f"no such container: {container.name}") from None
+
+
+def _join(
+    engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], attachment: Attachment
+) -> None:
+    lease, settings = state["lease"], engine.settings
+    network = network_store.load(engine.roots, attachment["network"])
+    names = [container.name, container.id[:12], record["hostname"]]
+    netns_fd = _open_namespace(engine, container, state)
+    try:
+        endpoint = sandbox.add_endpoint(lease, settings, network, attachment, names)
+        try:
+            sandbox.attach(lease, endpoint, netns_fd)
+            _write(container, state)
+        except BaseException:
+            sandbox.remove_endpoint(lease, endpoint)  # an interface, if there is one, goes with the container
+            raise
+    finally:
+        os.close(netns_fd)
+    etc_files.add_own_addresses(container.paths.directory, endpoint, record["hostname"])
+
+
+def _leave(engine: Engine, container: Container, state: dict[str, Any], name: str) -> None:
+    lease = state["lease"]
+    endpoint = next((one for one in lease["endpoints"] if one["network"] == name), None)
+    if endpoint is None:
+        return
+    netns_fd = _open_namespace(engine, container, state)
+    try:
+        sandbox.detach(lease, endpoint, netns_fd)
+    finally:
+        os.close(netns_fd)
+    sandbox.remove_endpoint(lease, endpoint)
+    if lease["ports"] and not lease["published"]:
+        sandbox.publish_again(engine.roots, lease)
+    _write(container, state)
+    etc_files.drop_own_addresses(container.paths.directory, endpoint)
+
+
+def _open_namespace(engine: Engine, container: Container, state: dict[str, Any]) -> int:
+    """The network namespace of its init, of which this process is sure that it is that one's."""
+    try:
+        pidfd = container.pidfd(engine)
+        try:
+            netns_fd = os.open(f"/proc/{state['pid']}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            pidfd_send_signal(pidfd, 0)
+        finally:
+            os.close(pidfd)
+    except OSError:
+        raise StateError(f"cannot change the networks of container {container.name}: it has just ended") from None
+    return netns_fd
+
+
+def _write(container: Container, state: dict[str, Any]) -> None:
+    lease = state["lease"]
+    changed = {"endpoints": lease["endpoints"], "published": lease["published"]}
+    amendments.write(container.paths.run_directory, state, lease=changed)
+    try:
+        socket = wire.connect(container.paths.attach_socket)
+    except OSError:
+        return  # the container has just ended, and whoever buries it reads the file
+    try:
+        socket.send(wire.AMENDED)
+    except OSError:
+        pass
+    finally:
+        socket.close()

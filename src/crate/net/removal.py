@@ -1,0 +1,74 @@
+"""Takes away what a network has on this host beside its record: bridge, leases, its place in the firewall; cold.
+
+A bridge belongs to the host: it stays while a container of whichever store is on it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from crate.errors import KernelError, StateError
+from crate.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
+from crate.net import endpoint, nft_messages, nft_rules, nftables, route_messages
+from crate.net.addresses import LeaseDirectory, is_alive, nth, parse_subnet, records
+from crate.net.bridge import find
+
+if TYPE_CHECKING:
+    from crate.net.nft_messages import Element
+    from crate.net.store import Network
+    from crate.settings import Settings
+
+
+def remove(settings: Settings, network: Network) -> None:
+    """Removes it all; what is not there is no failure.
+
+    StateError while a living container has an address of it, whichever store it is in; KernelError.
+    """
+    directory = endpoint.lease_directory(settings, network)
+    table, bridged = str(settings.get("network.table")), network["driver"] == "bridge"
+    if bridged and os.path.isdir(directory):
+        for key, record in list(records(directory)):
+            if not is_alive(record):
+                nftables.bury(table, directory, key, record)
+    with LeaseDirectory(directory):  # made, if there is none: nobody leases an address meanwhile
+        for _, record in records(directory):
+            if is_alive(record):
+                raise StateError(
+                    f"network {network['name']} is in use by container {record['container'][:12]}",
+                    "stop it first, or use --force",
+                )
+        if bridged:
+            _remove_link(network["network_interface"])
+            _remove_from_firewall(table, network)
+        for name in os.listdir(directory):
+            os.unlink(f"{directory}/{name}")
+        os.rmdir(directory)
+
+
+def _remove_link(name: str) -> None:
+    with Netlink(NETLINK_ROUTE) as route:
+        found = find(route, name)
+        if found is None or route_messages.link_kind(found[2]) != "bridge":
+            return
+        try:
+            route.request([route_messages.delete_link(found[0])])
+        except OSError as error:
+            raise KernelError(f"delete bridge {name}", error) from error
+
+
+def _remove_from_firewall(table: str, network: Network) -> None:
+    """What asserts the table finds the network no more; until then these elements would match an interface to come."""
+    key = nft_rules.interface_key(network["network_interface"])
+    sets: dict[str, list[Element]] = {"bridges": [(key, b"", False)], "pairs": [(key + key, b"", False)]}
+    for subnet in network["subnets"]:
+        span = parse_subnet(subnet["subnet"])
+        after = nth(span, 1 << len(span[0]) * 8 - span[1])
+        name = "networks6" if len(span[0]) == 16 else "networks4"
+        sets.setdefault(name, []).extend([(span[0], b"", False), (after, b"", True)])
+    with Netlink(NETLINK_NETFILTER) as netfilter:
+        for name, elements in sets.items():
+            try:
+                netfilter.request(nft_messages.batch(nft_messages.delete_elements(table, name, elements)))
+            except OSError:
+                continue  # somebody flushed the table, or it never had them

@@ -1,0 +1,210 @@
+"""User-defined networks: made, used, changed under running containers, removed; looked at in the kernel."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from program import until
+
+if TYPE_CHECKING:
+    from program import Crate
+
+IMAGE = "crate.local/busybox"
+SERVER = ("sh", "-c", "mkdir /www; echo served > /www/index.html; exec httpd -f -p 80 -h /www")
+
+pytestmark = [pytest.mark.requires("root", "overlay", "busybox", "nft"), pytest.mark.usefixtures("busybox")]
+
+
+def inspect(crate: Crate, name: str) -> dict[str, Any]:
+    (found,) = json.loads(crate.ok("network", "inspect", name))
+    assert isinstance(found, dict)
+    return found
+
+
+def endpoint(crate: Crate, container: str, network: str) -> dict[str, Any]:
+    found = crate.inspect(container)["NetworkSettings"]["Networks"][network]
+    assert isinstance(found, dict)
+    return found
+
+
+def link(name: str) -> str:
+    return subprocess.run(
+        ["ip", "-br", "link", "show", "dev", name], check=False, capture_output=True, text=True
+    ).stdout
+
+
+def fetch(crate: Crate, container: str, address: str) -> str:
+    """What a container gets from port 80 of an address; nothing when it cannot."""
+    page = crate("exec", container, "timeout", "3", "wget", "-qO-", f"http://{address}/")
+    return page.out.strip()
+
+
+def test_life_of_a_network(crate: Crate) -> None:
+    assert crate.ok("network", "create", "back", "--label", "tier=1", "-o", "mtu=1300") == "back"
+    made = inspect(crate, "back")
+    bridge = made["network_interface"]
+    assert made["Labels"] == {"tier": "1"} and made["Options"] == {"mtu": "1300"} and made["dns_enabled"]
+    assert link(bridge) == "", "the bridge is made for the first container"
+    crate.ok("run", "-d", "--name", "web", "--network", made["Id"][:10], IMAGE, *SERVER)
+    crate.ok("run", "-d", "--name", "client", "--network", "back", IMAGE, "sleep", "1000")
+    address = endpoint(crate, "web", "back")["IPAddress"]
+    until(lambda: fetch(crate, "client", address) == "served", what="the page")
+    assert " mtu 1300 " in crate.ok("exec", "web", "ip", "link", "show", "eth0") and link(bridge)
+    assert set(inspect(crate, "back")["Containers"]) == {crate.inspect(name)["Id"] for name in ("web", "client")}
+    assert crate.ok("ps", "--filter", "network=back", "--format", "{{.Names}} {{.Networks}}").splitlines() == [
+        "client back",
+        "web back",
+    ]
+    refused = crate.fails(2, "network", "rm", "back")
+    assert "associated containers" in refused and "-f" in refused
+    assert crate.ok("network", "rm", "-f", "-t", "0", "back") == "back"
+    assert link(bridge) == "" and crate.ok("ps", "-aq") == ""
+    assert crate.fails(1, "network", "rm", "back").startswith("Error: no such network")
+    assert crate("network", "rm", "-f", "back").status == 0
+    actions = crate.ok("events", "--stream=false", "--filter", "type=network", "--format", "{{.Status}} {{.Name}}")
+    assert actions.splitlines() == ["create back", "remove back"]
+
+
+def test_names_and_defaults(crate: Crate) -> None:
+    first, second = crate.ok("network", "create"), crate.ok("network", "create")
+    assert first != second
+    subnets = {inspect(crate, name)["subnets"][0]["subnet"] for name in (first, second)}
+    assert len(subnets) == 2
+    assert crate.ok("network", "ls", "-q").splitlines()[:1] and first in crate.ok("network", "ls", "-q").splitlines()
+    assert "already used" in crate.fails(125, "network", "create", first)
+    assert crate.ok("network", "create", "--ignore", first) == first
+    default = inspect(crate, "bridge")["Name"]
+    assert default == inspect(crate, "podman")["Name"]
+    assert crate.fails(125, "network", "rm", "-f", default) == f"Error: default network {default} cannot be removed"
+    crate.ok("create", "--name", "user", "--network", first, IMAGE, "true")
+    assert crate.ok("network", "prune", "-f").split()[-1:] == [second]
+    assert crate("network", "exists", first).status == 0 and crate("network", "exists", second).status == 1
+
+
+def test_subnet_range_gateway_and_ipv6(crate: Crate, subnet: str) -> None:
+    stem = subnet.removesuffix(".0/24")
+    options = f"--subnet {subnet} --gateway {stem}.254 --ip-range {stem}.64/26 --ipv6"
+    crate.ok("network", "create", "lab", *options.split())
+    crate.ok("run", "-d", "--name", "one", "--network", "lab", IMAGE, "sleep", "1000")
+    found = endpoint(crate, "one", "lab")
+    assert found["IPAddress"] == f"{stem}.64" and found["Gateway"] == f"{stem}.254"
+    assert found["GlobalIPv6Address"].startswith("fd")
+    routes = crate.ok("exec", "one", "ip", "-6", "route")
+    assert f"default via {found['IPv6Gateway']}" in routes
+    six = found["GlobalIPv6Address"].rpartition(":")[0] + ":77"
+    crate.ok(
+        "run", "-d", "--name", "two", "--network", f"lab:ip={stem}.9,ip6={six},mac=02:00:00:00:00:09", IMAGE, *SERVER
+    )
+    found = endpoint(crate, "two", "lab")
+    assert (found["IPAddress"], found["GlobalIPv6Address"]) == (f"{stem}.9", six)
+    until(lambda: fetch(crate, "one", f"[{six}]") == "served", what="the page over IPv6")
+    assert "02:00:00:00:00:09" in crate.ok("exec", "two", "ip", "link", "show", "eth0")
+    for options, named in {
+        f"--ip {stem}.9": "has it", f"--ip6 {six}": "has it", "--ip 1.2.3.4": "1.2.3.4 is not in subnet",
+        f"--ip {stem}.254": "is the gateway",
+    }.items():  # fmt: skip
+        assert named in crate.fails(125, "run", "--network", "lab", *options.split(), IMAGE, "true"), options
+    crate.ok("rm", "-f", "-t", "0", "two")
+    assert crate.ok("run", "--rm", "--network", "lab", "--ip6", six, IMAGE, "echo", "free") == "free"
+
+
+def test_several_networks(crate: Crate) -> None:
+    for name in ("front", "back"):
+        crate.ok("network", "create", name)
+    crate.ok(
+        "run", "-d", "--name", "both", "--network", "front:interface_name=world", "--network", "back", IMAGE, *SERVER
+    )
+    crate.ok("run", "-d", "--name", "inner", "--network", "back", IMAGE, "sleep", "1000")
+    crate.ok("run", "-d", "--name", "outer", "--network", "front", IMAGE, "sleep", "1000")
+    back, front = (endpoint(crate, "both", name)["IPAddress"] for name in ("back", "front"))
+    assert f"inet {front}/" in crate.ok("exec", "both", "ip", "addr", "show", "world")
+    until(lambda: fetch(crate, "inner", back) == "served", what="the page on back")
+    assert fetch(crate, "outer", front) == "served"
+    assert fetch(crate, "inner", front) == "", "networks are isolated from each other"
+    defaults = [line for line in crate.ok("exec", "both", "ip", "route").splitlines() if line.startswith("default")]
+    assert len(defaults) == 2 and "metric" not in defaults[0] and "metric 100" in defaults[1]
+    twice = crate.fails(125, "run", "--network", "back", "--network", "back", IMAGE, "true")
+    assert "twice" in twice
+
+
+def test_connect_and_disconnect_a_running_container(crate: Crate) -> None:
+    crate.ok("network", "create", "late")
+    crate.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", IMAGE, *SERVER)
+    crate.ok("run", "-d", "--name", "client", "--network", "late", IMAGE, "sleep", "1000")
+    port = int(crate.ok("port", "web", "80").rpartition(":")[2])
+    first = next(iter(crate.inspect("web")["NetworkSettings"]["Networks"]))
+    crate.ok("network", "connect", "--alias", "other", "late", "web")
+    assert "already connected" in crate.fails(125, "network", "connect", "late", "web")
+    address = endpoint(crate, "web", "late")["IPAddress"]
+    assert address in crate.ok("exec", "web", "cat", "/etc/hosts")
+    until(lambda: fetch(crate, "client", address) == "served", what="the page on the network that came later")
+    crate.ok("network", "disconnect", first, "web")
+    assert "eth0" not in crate.ok("exec", "web", "ip", "link") and "default" in crate.ok("exec", "web", "ip", "route")
+    command = ["curl", "-s", "-m", "5", f"http://127.0.0.1:{port}/"]
+    page = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    assert page == "served\n", "a published port follows to a network that is left"
+    crate.ok("network", "disconnect", "late", "web")
+    assert crate.ok("exec", "web", "ip", "-o", "link").count("\n") == 0
+    assert "not connected" in crate.fails(125, "network", "disconnect", "late", "web")
+    crate.ok("network", "connect", first, "web")
+    crate.ok("restart", "-t", "0", "web")
+    assert list(crate.inspect("web")["NetworkSettings"]["Networks"]) == [first]
+    until(
+        lambda: subprocess.run(command, check=False, capture_output=True, text=True).stdout == "served\n", what="page"
+    )
+
+
+def test_connect_a_stopped_container_and_what_cannot_be_connected(crate: Crate) -> None:
+    crate.ok("network", "create", "later")
+    crate.ok("create", "--name", "idle", IMAGE, "ip", "-o", "-4", "addr")
+    crate.ok("network", "connect", "later", "idle")
+    assert " eth1 " in crate.ok("start", "-a", "idle")
+    crate.ok("run", "-d", "--name", "alone", "--network", "none", IMAGE, "sleep", "1000")
+    assert "network mode" in crate.fails(125, "network", "connect", "later", "alone")
+    assert "gone" in crate.fails(125, "network", "connect", "gone", "idle")
+    assert "gone" in crate.fails(125, "network", "connect", "later", "gone")
+
+
+def test_an_internal_network_has_no_way_out(crate: Crate) -> None:
+    crate.ok("network", "create", "--internal", "closed")
+    crate.ok("run", "-d", "--name", "in", "--network", "closed", "-p", "127.0.0.1::80", IMAGE, *SERVER)
+    assert "default" not in crate.ok("exec", "in", "ip", "route")
+    assert crate.ok("port", "in") == ""
+    crate.ok("run", "-d", "--name", "near", "--network", "closed", IMAGE, "sleep", "1000")
+    until(lambda: fetch(crate, "near", endpoint(crate, "in", "closed")["IPAddress"]) == "served", what="the page")
+
+
+def test_routes_reach_the_container(crate: Crate, subnet: str) -> None:
+    gateway = subnet.replace(".0/24", ".7")
+    crate.ok("network", "create", "--subnet", subnet, "--route", f"203.0.113.0/24,{gateway}", "routed")
+    assert f"203.0.113.0/24 via {gateway}" in crate.ok("run", "--rm", "--network", "routed", IMAGE, "ip", "route")
+
+
+def test_what_is_refused(crate: Crate, subnet: str) -> None:
+    crate.ok("network", "create", "--subnet", subnet, "there")
+    stem = subnet.removesuffix(".0/24")
+    for options, named in {
+        f"--subnet {subnet}": "already used", f"--subnet {stem}.128/25": "already used",
+        f"--subnet {stem}.1/24": subnet,
+        "--subnet nothing": "nothing", "--gateway 10.1.2.3": "without a subnet",
+        "--subnet 198.51.100.0/24 --gateway 10.1.2.3": "10.1.2.3 is not in subnet",
+        "--subnet 198.51.100.0/24 --ip-range 10.1.2.0/25": "is not in subnet", "--driver token-ring": "token-ring",
+        "-o speed=9": "speed", "-o mtu=9": "mtu", "--dns zz": "zz", "--route 10.0.0.0/8": "route",
+        "--ipam-driver dhcp": "dhcp", "--interface-name lo": "lo", "--subnet 198.51.100.0/31": "no room",
+    }.items():  # fmt: skip
+        assert named in crate.fails(125, "network", "create", *options.split(), "other"), options
+    for name in ("host", "none", "container", "bad/name"):
+        assert name in crate.fails(125, "network", "create", name)
+    assert crate("network", "exists", "other").status == 1
+    assert "not there" not in crate.fails(125, "run", "--network", "nowhere", IMAGE, "true")
+
+
+def test_update_changes_the_servers(crate: Crate) -> None:
+    crate.ok("network", "create", "--dns", "192.0.2.1", "asks")
+    assert crate.ok("network", "update", "--dns-add", "192.0.2.2", "--dns-drop", "192.0.2.1", "asks") == "asks"
+    assert inspect(crate, "asks")["network_dns_servers"] == ["192.0.2.2"]
+    assert "192.0.2.9" in crate.fails(125, "network", "update", "--dns-drop", "192.0.2.9", "asks")
