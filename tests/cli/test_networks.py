@@ -151,11 +151,11 @@ def test_connect_and_disconnect_a_running_container(crate: Crate) -> None:
     assert crate.ok("exec", "web", "ip", "-o", "link").count("\n") == 0
     assert "not connected" in crate.fails(125, "network", "disconnect", "late", "web")
     crate.ok("network", "connect", first, "web")
+    assert subprocess.run(command, check=False, capture_output=True, text=True).stdout == "served\n"
     crate.ok("restart", "-t", "0", "web")
     assert list(crate.inspect("web")["NetworkSettings"]["Networks"]) == [first]
-    until(
-        lambda: subprocess.run(command, check=False, capture_output=True, text=True).stdout == "served\n", what="page"
-    )
+    page_of_now = ["curl", "-s", "-m", "5", f"http://{crate.ok('port', 'web', '80')}/"]
+    until(lambda: subprocess.run(page_of_now, check=False, capture_output=True).stdout == b"served\n", what="the page")
 
 
 def test_connect_a_stopped_container_and_what_cannot_be_connected(crate: Crate) -> None:

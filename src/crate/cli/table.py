@@ -120,6 +120,13 @@ COMMANDS = {
     "kube down": "kube.down",
     "play kube": "kube.play",
     "runtime run": "runtime.run",
+    "network create": "network.create",
+    "network rm": "network.rm",
+    "network remove": "network.rm",
+    "network connect": "network.connect",
+    "network disconnect": "network.disconnect",
+    "network reload": "network.reload",
+    "network update": "network.update",
     "network ls": "network.ls",
     "network list": "network.ls",
     "network inspect": "network.inspect",
@@ -1247,6 +1254,70 @@ OPTIONS = {
         "id",
         "bundle",
         "s bundle --bundle -b \n",
+    ),
+    "network.create": (
+        False,
+        "name?",
+        "driver subnet gateway ip_range ipv6 ipv4 internal disable_dns dns route label opt ignore "
+        "interface_name ipam_driver ipam_opt attachable ingress config_only config_from aux_address scope",
+        "s driver --driver -d \n"
+        "l subnet --subnet \n"
+        "c gateway --gateway \n"
+        "l ip_range --ip-range \n"
+        "b ipv6 --ipv6 \n"
+        "b ipv4 --ipv4 \n"
+        "b internal --internal \n"
+        "b disable_dns --disable-dns \n"
+        "c dns --dns \n"
+        "l route --route \n"
+        "l label --label \n"
+        "l opt --opt -o \n"
+        "b ignore --ignore \n"
+        "s interface_name --interface-name \n"
+        "s ipam_driver --ipam-driver \n"
+        "l ipam_opt --ipam-opt \n"
+        "b attachable --attachable \n"
+        "b ingress --ingress \n"
+        "b config_only --config-only \n"
+        "s config_from --config-from \n"
+        "l aux_address --aux-address \n"
+        "s scope --scope \n",
+    ),
+    "network.rm": (
+        False,
+        "networks+",
+        "force timeout",
+        "b force --force -f \n"
+        "i timeout --timeout -t --time \n",
+    ),
+    "network.connect": (
+        False,
+        "network container",
+        "alias ip ip6 mac_address",
+        "c alias --alias \n"
+        "s ip --ip \n"
+        "s ip6 --ip6 \n"
+        "s mac_address --mac-address \n",
+    ),
+    "network.disconnect": (
+        False,
+        "network container",
+        "force",
+        "b force --force -f \n",
+    ),
+    "network.reload": (
+        False,
+        "containers*",
+        "all latest",
+        "b all --all -a \n"
+        "b latest --latest -l \n",
+    ),
+    "network.update": (
+        False,
+        "network",
+        "dns_add dns_drop",
+        "c dns_add --dns-add \n"
+        "c dns_drop --dns-drop \n",
     ),
     "network.ls": (
         False,

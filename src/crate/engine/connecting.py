@@ -114,6 +114,8 @@ def _join(
         endpoint = sandbox.add_endpoint(lease, settings, network, attachment, names)
         try:
             sandbox.attach(lease, endpoint, netns_fd)
+            if lease["ports"] and not lease["published"]:
+                sandbox.publish_again(engine.roots, lease)
             _write(container, state)
         except BaseException:
             sandbox.remove_endpoint(lease, endpoint)  # an interface, if there is one, goes with the container
