@@ -212,6 +212,7 @@ PROGRAMS = {
     "strace": "strace",
     "patchelf": "patchelf",
     "dig": "dig",
+    "gpg": "gpg",
 }
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,

@@ -53,11 +53,12 @@ class CrateGroup(TyperGroup):
     def list_commands(self, ctx: Context) -> list[str]:
         below = [words[len(self.words) :] for words in commands.COMMANDS if words.startswith(self.words)]
         names = [name for name in below if " " not in name and not name.startswith("__")]
-        return names if self.words else [*names, *commands.GROUPS]
+        groups = [words[len(self.words) :] for words in commands.GROUPS if words.startswith(self.words)]
+        return [*names, *(name for name in groups if " " not in name)]
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        if not self.words and cmd_name in commands.GROUPS:
-            return CrateGroup(cmd_name, help=commands.GROUPS[cmd_name])
+        if self.words + cmd_name in commands.GROUPS:
+            return CrateGroup(self.words + cmd_name, help=commands.GROUPS[self.words + cmd_name])
         module = commands.COMMANDS.get(self.words + cmd_name)
         return load(module) if module else None
 

@@ -91,7 +91,7 @@ def _command(before: list[str], given: dict[str, Any]) -> tuple[str | None, list
     if not rest:
         return "", []
     spelling = rest.pop(0)
-    if spelling in table.GROUPS and rest:
+    while spelling in table.GROUPS and rest:
         spelling += " " + rest.pop(0)
     known = spelling in table.COMMANDS or spelling in table.GROUPS
     return (spelling if known else None), rest
@@ -139,7 +139,8 @@ def _commands(group: str) -> list[str]:
     prefix = group + " " if group else ""
     names = [words[len(prefix) :] for words in table.COMMANDS if words.startswith(prefix)]
     names = [name for name in names if " " not in name and not name.startswith("__")]
-    return names if group else [*names, *table.GROUPS]
+    groups = [words[len(prefix) :] for words in table.GROUPS if words.startswith(prefix)]
+    return [*names, *(name for name in groups if " " not in name)]
 
 
 def _options(module: str) -> list[str]:

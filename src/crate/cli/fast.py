@@ -45,7 +45,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any], str] | None:
         if not rest or arguments[-len(rest) - 1 : -len(rest)] == ["--"]:
             return None
         words = rest.pop(0)
-        if words in table.GROUPS:
+        while words in table.GROUPS:
             if not rest:
                 return None
             if rest[0] in ("--help", "-h"):

@@ -57,7 +57,7 @@ def files() -> dict[str, str]:
     for module, command in loaded.items():
         result[f"help/{module}.txt"] = _command_help(module, command)
     for group, title in commands.GROUPS.items():
-        result[f"help/{group}.txt"] = _group_help(group, title, loaded)
+        result[f"help/{group.replace(' ', '.')}.txt"] = _group_help(group, title, loaded)
     result["help/crate.txt"] = _root_help(loaded, root)
     return result
 
@@ -187,7 +187,10 @@ def _group_help(group: str, title: str, loaded: dict[str, DockerCommand]) -> str
     rows: dict[str, tuple[str, str]] = {}
     for words, module in commands.COMMANDS.items():
         if words.startswith(group + " "):
-            rows.setdefault(module, (words[len(group) + 1 :], summary(loaded[module])))
+            inner = " ".join(words.split()[: group.count(" ") + 2])
+            is_group = inner in commands.GROUPS
+            line = commands.GROUPS[inner] if is_group else summary(loaded[module])
+            rows.setdefault(inner if is_group else module, (inner[len(group) + 1 :], line))
     lines = [" COMMAND", "", title, *_listing("Commands", sorted(rows.values()))]
     lines += ["", f"Run 'crate {group} COMMAND --help' for more information on a command."]
     return "\n".join(lines) + "\n"
@@ -197,7 +200,7 @@ def _root_help(loaded: dict[str, DockerCommand], root: Any) -> str:
     plain = {w: summary(loaded[m]) for w, m in commands.COMMANDS.items() if " " not in w and not w.startswith("__")}
     common = [(words, plain.pop(words)) for words in commands.COMMON]
     lines = [" [OPTIONS] COMMAND", "", "Containers without a daemon", *_listing("Common Commands", common)]
-    lines += _listing("Management Commands", sorted(commands.GROUPS.items()))
+    lines += _listing("Management Commands", sorted(item for item in commands.GROUPS.items() if " " not in item[0]))
     lines += _listing("Commands", sorted(plain.items()))
     lines += ["", "Global Options:", *_options_help(visible(root))[2:]]
     lines += ["", "Run 'crate COMMAND --help' for more information on a command."]

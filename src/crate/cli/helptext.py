@@ -12,7 +12,7 @@ _BOLD, _CYAN, _PLAIN = "\x1b[1m", "\x1b[36m", "\x1b[0m"
 
 def text(words: str) -> str:
     """The help of a command in the spelling that was used, of a group, or of crate itself for no words."""
-    name = table.COMMANDS.get(words, words or "crate")
+    name = table.COMMANDS.get(words, words.replace(" ", ".") or "crate")
     # The loader reads it out of a directory, or out of the single file (scripts/build-one-file).
     data = __loader__.get_data(os.path.join(os.path.dirname(__file__), "help", f"{name}.txt"))  # type: ignore[name-defined]
     shown: str = f"Usage:  crate{' ' * bool(words)}{words}" + data.decode()

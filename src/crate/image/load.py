@@ -7,6 +7,8 @@ import os
 from crate.errors import ImageError, UsageError
 from crate.image import arrival
 from crate.image.archive import Archive
+from crate.image.layout import Directory, Members, PlainDirectory
+from crate.image.trust import verification
 from crate.oci import digest as digests
 from crate.oci import image_spec, json, platform
 from crate.oci import reference as references
@@ -15,7 +17,6 @@ from crate.storage import content, journal, staging, trash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from crate.image.progress import Progress
@@ -27,7 +28,6 @@ _DOCUMENT_MAX = image_spec.MANIFEST_SIZE_MAX
 _NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
 _INDEX_DEPTH = 4
-_CHUNK = 1 << 20
 
 
 class Loaded:
@@ -41,15 +41,22 @@ class Loaded:
 
 
 def load(
-    roots: Roots, path: str | None, fd: int = 0, *, wanted: Platform | None = None, progress: Progress | None = None
+    roots: Roots,
+    path: str | None,
+    fd: int = 0,
+    *,
+    wanted: Platform | None = None,
+    signature_policy: str | None = None,
+    progress: Progress | None = None,
 ) -> list[Loaded]:
     """Loads what `path` holds, a file or a directory, or what `fd` gives when it is None.
 
     Names without a registry become `localhost/NAME`, as with podman. Of an image for several platforms that for
     `wanted` (the host) is taken. Raises UsageError, ImageError, HostError; images loaded before the error stay.
     """
+    policy = {"signature_policy": signature_policy}
     if path is not None and os.path.isdir(path):
-        return _load_layout(roots, _Directory(roots, path), wanted, progress)
+        return _load_directory(roots, path, wanted, policy, progress)
     label = path if path is not None else "standard input"
     if path is not None:
         try:
@@ -61,9 +68,11 @@ def load(
         archive = Archive(stage, label)
         archive.spool(fd)
         if archive.find("manifest.json"):
+            verification.check_archive("docker-archive", label, policy)
             return _load_docker(roots, archive, progress)
         if archive.find("index.json"):
-            return _load_layout(roots, _Members(roots, archive), wanted, progress)
+            verification.check_archive("oci-archive", label, policy)
+            return _load_layout(roots, Members(roots, archive), wanted, progress)
         raise ImageError(
             f"cannot load {label}: it is neither an archive of docker nor of OCI",
             "the tree of a container is taken by: crate import",
@@ -72,6 +81,23 @@ def load(
         if path is not None:
             os.close(fd)
         trash.remove_tree(os.path.dirname(stage), os.path.basename(stage))
+
+
+def _load_directory(
+    roots: Roots, path: str, wanted: Platform | None, policy: dict[str, str | None], progress: Progress | None
+) -> list[Loaded]:
+    layout, plain = Directory(roots, path), PlainDirectory(roots, path)
+    try:
+        if layout.has("index.json"):
+            verification.check_archive("oci", path, policy)
+            return _load_layout(roots, layout, wanted, progress)
+        if plain.has("manifest.json"):
+            verification.check_archive("dir", path, policy)
+            return [_load_image(roots, plain, plain.manifest(), [], wanted, progress)]
+    finally:
+        layout.close()
+        plain.close()
+    raise ImageError(f"cannot load {path}: it is neither a layout of OCI nor a directory of the transport dir")
 
 
 def _load_docker(roots: Roots, archive: Archive, progress: Progress | None) -> list[Loaded]:
@@ -116,68 +142,8 @@ def _layer_descriptor(roots: Roots, digest: str, size: int) -> dict[str, Any]:
     return _descriptor(kinds.get(begin[:2], image_spec.OCI_LAYER), digest, size)
 
 
-class _Members:
-    """The blobs of an OCI layout that came as an archive."""
-
-    def __init__(self, roots: Roots, archive: Archive) -> None:
-        self._roots = roots
-        self._archive = archive
-        self.label = archive.label
-
-    def index(self) -> bytes:
-        return self._archive.read(self._archive.get("index.json"), _DOCUMENT_MAX)
-
-    def take(self, digest: str) -> None:
-        """Brings a blob into the content store. Raises ImageError, DigestError."""
-        algorithm, encoded = digests.split(digest)
-        member = self._archive.get(f"blobs/{algorithm}/{encoded}")
-        if member.digest == digest:
-            self._archive.adopt(self._roots, member)
-        else:
-            with open(f"{self._archive.directory}/{member.number}", "rb") as file:
-                _ingest(self._roots, digest, file.read)
-
-
-class _Directory:
-    """The blobs of an OCI layout in a directory, which may be a stranger's."""
-
-    def __init__(self, roots: Roots, path: str) -> None:
-        self._roots = roots
-        self.label = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def _open(self, name: str) -> int:
-        from crate.linux import fs
-
-        try:
-            flags = fs.RESOLVE_BENEATH | fs.RESOLVE_NO_SYMLINKS | fs.RESOLVE_NO_MAGICLINKS
-            return fs.openat2(self._fd, name, os.O_RDONLY | os.O_NONBLOCK, flags)
-        except OSError as error:
-            raise ImageError(f"cannot load {self.label}: {name}: {os.strerror(error.errno or 0)}") from None
-
-    def index(self) -> bytes:
-        with open(self._open("index.json"), "rb") as file:
-            return file.read(_DOCUMENT_MAX)
-
-    def take(self, digest: str) -> None:
-        """Brings a blob into the content store. Raises ImageError, DigestError."""
-        if not content.has(self._roots, digest):
-            algorithm, encoded = digests.split(digest)
-            with open(self._open(f"blobs/{algorithm}/{encoded}"), "rb") as file:
-                _ingest(self._roots, digest, file.read)
-
-
-def _ingest(roots: Roots, digest: str, read: Callable[[int], bytes]) -> None:
-    with content.Ingest(roots, digest) as ingest:
-        if not ingest.complete:
-            ingest.restart()
-            while data := read(_CHUNK):
-                ingest.write(data)
-            ingest.commit()
-
-
 def _load_layout(
-    roots: Roots, layout: _Members | _Directory, wanted: Platform | None, progress: Progress | None
+    roots: Roots, layout: Members | Directory, wanted: Platform | None, progress: Progress | None
 ) -> list[Loaded]:
     index = _json(layout.index(), layout.label)
     entries = index.get("manifests") if isinstance(index, dict) else None
@@ -192,18 +158,29 @@ def _load_layout(
         if annotations.get("vnd.docker.reference.type"):
             continue  # an attestation, no image
         name = annotations.get(_CONTAINERD_NAME) or annotations.get(_NAME)
-        document, parent = _resolve(roots, layout, str(entry["digest"]), wanted)
-        for descriptor in (*check_image(document, f"load {layout.label}"), document.value["config"]):
-            layout.take(descriptor["digest"])
         names = _names([name] if name else [], layout.label)
-        loaded.append(_receive(roots, document, parent, names, layout.label, progress))
+        loaded.append(_load_image(roots, layout, str(entry["digest"]), names, wanted, progress))
     if not loaded:
         raise ImageError(f"cannot load {layout.label}: it has no image")
     return loaded
 
 
+def _load_image(
+    roots: Roots,
+    layout: Members | Directory,
+    digest: str,
+    names: list[str],
+    wanted: Platform | None,
+    progress: Progress | None,
+) -> Loaded:
+    document, parent = _resolve(roots, layout, digest, wanted)
+    for descriptor in (*check_image(document, f"load {layout.label}"), document.value["config"]):
+        layout.take(descriptor["digest"])
+    return _receive(roots, document, parent, names, layout.label, progress)
+
+
 def _resolve(
-    roots: Roots, layout: _Members | _Directory, digest: str, wanted: Platform | None
+    roots: Roots, layout: Members | Directory, digest: str, wanted: Platform | None
 ) -> tuple[Document, Document | None]:
     """The manifest for the platform, and the index that led to it, if one did."""
     parent = None

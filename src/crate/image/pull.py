@@ -10,6 +10,7 @@ from crate.errors import ImageError, NotFoundError, RegistryError, UsageError
 from crate.image import arrival, embedded, local, transports
 from crate.image.access import access
 from crate.image.progress import Progress
+from crate.image.trust import verification
 from crate.image.wanted import fits, wanted_platform
 from crate.oci import platform
 from crate.oci import reference as references
@@ -77,7 +78,8 @@ def pull(
     """Pulls `text`, as a user writes it, and gives the record of the image.
 
     `options`, all of which may be missing or None: `platform`, or `os`, `arch`, `variant`; `tls_verify`; `authfile`;
-    `creds` (`user:password`); `cert_dir`; `newer_than`, a record that is given back when the registry has the same.
+    `creds` (`user:password`); `cert_dir`; `newer_than`, a record that is given back when the registry has the same;
+    `signature_policy`, a file instead of the one in force (crate.image.trust).
     A short name that is the end of a local image's name means that image's registry, as with podman.
     Raises UsageError, NotFoundError, RegistryError, ImageError, HostError.
     """
@@ -87,10 +89,11 @@ def pull(
     wanted = wanted_platform(given)
     if embedded.is_embedded(reference):
         return _assemble(roots, reference, shown)
-    client = _client(reference, settings, given)
+    gate = verification.Gate(reference, given.get("signature_policy"))
+    client = client_of(reference, settings, given)
     try:
         shown.begin(str(reference))
-        return _pull(roots, client, reference, wanted, given.get("newer_than"), shown)
+        return _pull(roots, client, reference, wanted, gate, given.get("newer_than"), shown)
     finally:
         client.close()
 
@@ -107,7 +110,7 @@ def pull_tags(
     reference = _reference(roots, text)
     if ":" in text.rpartition("/")[2] or reference.digest:
         raise UsageError(f"cannot pull all tags of {text}: it has a tag", "give the repository alone")
-    client = _client(reference, settings, given)
+    client = client_of(reference, settings, given)
     try:
         tags = client.tags()
     finally:
@@ -123,10 +126,11 @@ def _reference(roots: Roots, text: str) -> Reference:
     return references.parse(text)
 
 
-def _client(reference: Reference, settings: Settings, options: Mapping[str, Any]) -> Client:
+def client_of(reference: Reference, settings: Settings, options: Mapping[str, Any], verb: str = "pull") -> Client:
+    """A client for the repository, as the options of the command line want it (see `pull`)."""
     from crate.registry.client import Client
 
-    return Client(reference, settings, **access(options))
+    return Client(reference, settings, verb=verb, **access(options))
 
 
 def _assemble(roots: Roots, reference: Reference, shown: Progress) -> ImageRecord:
@@ -148,6 +152,7 @@ def _pull(
     client: Client,
     reference: Reference,
     wanted: Platform | None,
+    gate: verification.Gate,
     known: ImageRecord | None,
     shown: Progress,
 ) -> ImageRecord:
@@ -164,6 +169,7 @@ def _pull(
         document = client.manifest(entry["digest"])
     else:
         raise ImageError(f"cannot {subject}: its indexes are nested too deep")
+    gate.check([document, *([index] if index else [])], client)
     record = arrival.receive(
         roots,
         document,

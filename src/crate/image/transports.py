@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from crate.storage.image_record import ImageRecord
     from crate.storage.roots import Roots
 
-ARCHIVES = ("docker-archive", "oci-archive", "oci")
-_NOT_HERE = ("containers-storage", "dir", "docker-daemon", "ostree", "sif")
+ARCHIVES = ("docker-archive", "oci-archive", "oci", "dir")
+_NOT_HERE = ("containers-storage", "docker-daemon", "ostree", "sif")
 
 
 def from_registry(text: str) -> str | None:
@@ -39,7 +39,13 @@ def load_one(roots: Roots, text: str, options: Mapping[str, Any], progress: Prog
     path = text.partition(":")[2]
     if not os.path.exists(path) and ":" in path:
         path = path.rpartition(":")[0]  # a name within, of which there is one
-    loaded = load.load(roots, path, wanted=wanted_platform(options), progress=progress)
+    loaded = load.load(
+        roots,
+        path,
+        wanted=wanted_platform(options),
+        signature_policy=options.get("signature_policy"),
+        progress=progress,
+    )
     if len(loaded) != 1:
         raise UsageError(f"cannot pull {text}: it holds {len(loaded)} images", f"crate load -i {path}")
     return loaded[0].record

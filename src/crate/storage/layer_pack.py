@@ -16,9 +16,11 @@ import os
 from crate.oci import digest as digests
 from crate.storage import content, staging
 from crate.storage.durable import write_all
-from crate.storage.layers import LayerTree, chain_ids
+from crate.storage.layers import LayerTree, chain_ids, diff_path
+from crate.storage.settle import settle
 from crate.storage.tree_archive import TreeArchive
-from crate.storage.tree_copy import copy_tree, keep_layer
+from crate.storage.tree_copy import apply_layer, copy_tree, is_whiteout, keep_layer, merge_layer
+from crate.storage.tree_walk import directories
 from crate.storage.tree_writer import Unpacked
 from crate.storage.unpack import Unpacker
 
@@ -98,6 +100,34 @@ class LayerPack(LayerMade):
         finally:
             os.umask(umask)
             os.close(target_fd)
+
+    def merge(self, chains: Sequence[str], below: Sequence[str]) -> None:
+        """Copies layers of the store laid onto one another, lowest first; they hide what they hid of those `below`."""
+        target_fd = os.open(f"{self.stage}/diff", _DIRECTORY)
+        umask = os.umask(0)
+        try:
+            for chain in chains:
+                layer_fd = os.open(diff_path(self._roots, chain), _DIRECTORY)
+                try:
+                    if below:
+                        merge_layer(layer_fd, target_fd)
+                    else:
+                        apply_layer(layer_fd, target_fd, link=False)
+                finally:
+                    os.close(layer_fd)
+            if below:
+                self._drop_whiteouts(target_fd, [diff_path(self._roots, chain) for chain in reversed(below)])
+        finally:
+            os.umask(umask)
+            os.close(target_fd)
+
+    def _drop_whiteouts(self, target_fd: int, parents: Sequence[str]) -> None:
+        """Those that hid nothing but what a merged layer had: overlay would list them."""
+        left = Unpacked()
+        for path, _, entries in directories(target_fd):
+            within = f"{path}/" if path else ""
+            left.whiteouts += [os.fsencode(f"{within}{name}") for name, found in entries if is_whiteout(found)]
+        settle(f"{self.stage}/diff", left, parents)
 
 
 class LayerImport(LayerMade):

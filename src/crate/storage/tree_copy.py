@@ -49,6 +49,11 @@ def apply_layer(layer_fd: int, target_fd: int, *, link: bool) -> None:
     _TreeCopy(layer_fd, target_fd, overlay=True, link=link).run()
 
 
+def merge_layer(layer_fd: int, target_fd: int) -> None:
+    """Lays a layer onto the tree of lower ones, all in overlay's form: the marks that hide what lies below stay."""
+    _TreeCopy(layer_fd, target_fd, overlay=True, link=False, marks=True).run()
+
+
 def copy_content(source_fd: int, target_fd: int, size: int) -> None:
     """The content of a file: shared where the file system can (reflink), else copied by the kernel, holes kept."""
     try:
@@ -155,6 +160,16 @@ def is_opaque(directory_fd: int) -> bool:
     return False
 
 
+def _make_opaque(directory_fd: int) -> None:
+    """Marks a directory in the way of the store: overlay reads the one of users where it may not read root's."""
+    for name in _OPAQUE:
+        try:
+            os.setxattr(directory_fd, name, b"y")
+            return
+        except PermissionError:
+            pass
+
+
 def _copy_opaque(source_fd: int, target_fd: int) -> None:
     for name in _OPAQUE:
         try:
@@ -242,7 +257,7 @@ class _TreeCopy:
                         continue
                     if self._overlay:
                         remove_tree_at(target_fd, name)
-                        if is_whiteout(found):
+                        if is_whiteout(found) and not self._marks:
                             continue
                     self._copy_file(source_fd, target_fd, path, name, found)
         finally:
@@ -257,6 +272,15 @@ class _TreeCopy:
             if not stat.S_ISDIR(os.lstat(name, dir_fd=target_fd).st_mode):
                 os.unlink(name, dir_fd=target_fd)
                 os.mkdir(name, 0o700, dir_fd=target_fd)
+                if self._marks:  # what it replaced hid a directory of a layer below, which stays hidden
+                    self._mark(target_fd, name)
+
+    def _mark(self, target_fd: int, name: str) -> None:
+        fd = os.open(name, _DIRECTORY, dir_fd=target_fd)
+        try:
+            _make_opaque(fd)
+        finally:
+            os.close(fd)
 
     def _copy_file(self, source_fd: int, target_fd: int, path: str, name: str, found: os.stat_result) -> None:
         if self._link:

@@ -110,6 +110,7 @@ def _image() -> list[Row]:
             help='What becomes of volumes of the image ("anonymous", "tmpfs", "ignore")',
             metavar="mode",
         ),
+        text("--signature-policy", help="Signature policy instead of the one in force", metavar="path"),
         flag("--disable-content-trust", help="Accepted for docker's scripts (default true)"),
     ]
 

@@ -24,7 +24,13 @@ def main(options: dict[str, Any]) -> int:
         raise UsageError("cannot read from terminal, use command-line redirection or the --input flag")
     engine = crate.engine.open(options["globals"])
     with progress.display(bool(options["quiet"])) as show:
-        loaded = load.load(engine.roots, source, wanted=wanted_platform(options), progress=show)
+        loaded = load.load(
+            engine.roots,
+            source,
+            wanted=wanted_platform(options),
+            signature_policy=options["signature_policy"],
+            progress=show,
+        )
     for image in loaded:
         for name in image.names or [f"sha256:{image.record['id']}"]:
             output.line(f"Loaded image: {name}")
@@ -40,6 +46,7 @@ def declare(app: Typer) -> None:
         main,
         text("--input", "-i", help="Read from tar archive file, instead of STDIN", metavar="path"),
         text("--platform", help="Load only the given platform variant", metavar="os/arch[/variant]"),
+        text("--signature-policy", help="Signature policy instead of the one in force", metavar="path"),
         flag("--quiet", "-q", help="Suppress the load output"),
         help="Load an image from a tar archive or STDIN",
         examples="""

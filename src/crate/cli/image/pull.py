@@ -65,6 +65,7 @@ def declare(app: Typer) -> None:
         text("--authfile", help="Path of the authentication file", metavar="path"),
         text("--cert-dir", help="Directory with certificates and keys for the registry", metavar="path"),
         text("--creds", help="Name and password for the registry", metavar="name:password"),
+        text("--signature-policy", help="Signature policy instead of the one in force", metavar="path"),
         flag("--disable-content-trust", help="Accepted for docker's scripts (default true)"),
         help="Download an image from a registry",
         examples="""
