@@ -115,7 +115,19 @@ COMMANDS = {
     "image history": "image.history",
     "image inspect": "image.inspect",
     "image exists": "image.exists",
+    "image sign": "image.sign",
+    "image trust set": "image.trust_set",
+    "image trust show": "image.trust_show",
+    "image flatten": "image.flatten",
     "image prune": "image.prune",
+    "manifest create": "manifest.create",
+    "manifest add": "manifest.add",
+    "manifest annotate": "manifest.annotate",
+    "manifest remove": "manifest.remove",
+    "manifest rm": "manifest.rm",
+    "manifest push": "manifest.push",
+    "manifest inspect": "manifest.inspect",
+    "manifest exists": "manifest.exists",
     "kube play": "kube.play",
     "kube down": "kube.down",
     "play kube": "kube.play",
@@ -176,6 +188,8 @@ GROUPS = (
     "buildx",
     "healthcheck",
     "image",
+    "image trust",
+    "manifest",
     "network",
     "pod",
     "kube",
@@ -193,9 +207,9 @@ OPTIONS = {
         "requires pod pod_id_file runtime interactive tty attach detach_keys sig_proxy env env_file env_host "
         "env_merge unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path "
         "ulimit preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs "
-        "tls_verify authfile image_volume disable_content_trust memory memory_reservation memory_swap "
-        "memory_swappiness cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus "
-        "cpuset_mems pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps "
+        "tls_verify authfile image_volume signature_policy disable_content_trust memory memory_reservation "
+        "memory_swap memory_swappiness cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime "
+        "cpuset_cpus cpuset_mems pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps "
         "device_read_iops device_write_iops restart kernel_memory shm_size oom_kill_disable oom_score_adj "
         "cpu_count cpu_percent io_maxbandwidth io_maxiops cgroup_parent cgroup_conf cgroups volume mount "
         "tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device device_cgroup_rule "
@@ -255,6 +269,7 @@ OPTIONS = {
         "b tls_verify --tls-verify \n"
         "s authfile --authfile \n"
         "s image_volume --image-volume \n"
+        "s signature_policy --signature-policy \n"
         "b disable_content_trust --disable-content-trust \n"
         "s memory --memory -m \n"
         "s memory_reservation --memory-reservation \n"
@@ -360,9 +375,9 @@ OPTIONS = {
         "requires pod pod_id_file runtime interactive tty attach detach_keys sig_proxy env env_file env_host "
         "env_merge unsetenv unsetenv_all http_proxy workdir user group_add umask entrypoint init init_path "
         "ulimit preserve_fds personality tz systemd sdnotify pull platform arch os variant quiet rootfs "
-        "tls_verify authfile image_volume disable_content_trust memory memory_reservation memory_swap "
-        "memory_swappiness cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpuset_cpus "
-        "cpuset_mems pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps "
+        "tls_verify authfile image_volume signature_policy disable_content_trust memory memory_reservation "
+        "memory_swap memory_swappiness cpus cpu_shares cpu_period cpu_quota cpu_rt_period cpu_rt_runtime "
+        "cpuset_cpus cpuset_mems pids_limit blkio_weight blkio_weight_device device_read_bps device_write_bps "
         "device_read_iops device_write_iops restart kernel_memory shm_size oom_kill_disable oom_score_adj "
         "cpu_count cpu_percent io_maxbandwidth io_maxiops cgroup_parent cgroup_conf cgroups volume mount "
         "tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device device_cgroup_rule "
@@ -422,6 +437,7 @@ OPTIONS = {
         "b tls_verify --tls-verify \n"
         "s authfile --authfile \n"
         "s image_volume --image-volume \n"
+        "s signature_policy --signature-policy \n"
         "b disable_content_trust --disable-content-trust \n"
         "s memory --memory -m \n"
         "s memory_reservation --memory-reservation \n"
@@ -938,7 +954,8 @@ OPTIONS = {
     "image.pull": (
         False,
         "images+",
-        "all_tags quiet platform arch os variant tls_verify authfile cert_dir creds disable_content_trust",
+        "all_tags quiet platform arch os variant tls_verify authfile cert_dir creds signature_policy "
+        "disable_content_trust",
         "b all_tags --all-tags -a \n"
         "b quiet --quiet -q \n"
         "s platform --platform \n"
@@ -949,6 +966,7 @@ OPTIONS = {
         "s authfile --authfile \n"
         "s cert_dir --cert-dir \n"
         "s creds --creds \n"
+        "s signature_policy --signature-policy \n"
         "b disable_content_trust --disable-content-trust \n",
     ),
     "image.push": (
@@ -1023,22 +1041,24 @@ OPTIONS = {
     "image.load": (
         False,
         "",
-        "input platform quiet",
+        "input platform signature_policy quiet",
         "s input --input -i \n"
         "s platform --platform \n"
+        "s signature_policy --signature-policy \n"
         "b quiet --quiet -q \n",
     ),
     "image.save": (
         False,
         "images+",
-        "format output platform multi_image_archive quiet compress uncompressed",
+        "format output platform multi_image_archive quiet compress uncompressed signature_policy",
         "s format --format \n"
         "s output --output -o \n"
         "s platform --platform \n"
         "b multi_image_archive --multi-image-archive -m \n"
         "b quiet --quiet -q \n"
         "b compress --compress \n"
-        "b uncompressed --uncompressed \n",
+        "b uncompressed --uncompressed \n"
+        "s signature_policy --signature-policy \n",
     ),
     "image.import_archive": (
         False,
@@ -1218,6 +1238,44 @@ OPTIONS = {
         "",
         "",
     ),
+    "image.sign": (
+        False,
+        "images+",
+        "sign_by directory all sign_passphrase_file authfile cert_dir creds tls_verify",
+        "s sign_by --sign-by \n"
+        "s directory --directory -d \n"
+        "b all --all -a \n"
+        "s sign_passphrase_file --sign-passphrase-file \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n",
+    ),
+    "image.trust_set": (
+        False,
+        "registry",
+        "type pubkeysfile policypath",
+        "s type --type -t \n"
+        "c pubkeysfile --pubkeysfile -f \n"
+        "s policypath --policypath \n",
+    ),
+    "image.trust_show": (
+        False,
+        "registry?",
+        "json noheading raw policypath",
+        "b json --json -j \n"
+        "b noheading --noheading -n \n"
+        "b raw --raw \n"
+        "s policypath --policypath \n",
+    ),
+    "image.flatten": (
+        False,
+        "image",
+        "tag from_layer keep_history",
+        "l tag --tag -t \n"
+        "s from_layer --from-layer --from \n"
+        "b keep_history --keep-history \n",
+    ),
     "image.prune": (
         False,
         "",
@@ -1226,6 +1284,100 @@ OPTIONS = {
         "b force --force -f \n"
         "b external --external \n"
         "l filter --filter \n",
+    ),
+    "manifest.create": (
+        False,
+        "list images*",
+        "all amend authfile cert_dir creds tls_verify insecure",
+        "b all --all \n"
+        "b amend --amend -a \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n"
+        "b insecure --insecure \n",
+    ),
+    "manifest.add": (
+        False,
+        "list images+",
+        "all arch os os_version os_features features variant annotation authfile cert_dir creds tls_verify "
+        "insecure",
+        "b all --all \n"
+        "s arch --arch \n"
+        "s os --os \n"
+        "s os_version --os-version \n"
+        "c os_features --os-features \n"
+        "c features --features \n"
+        "s variant --variant \n"
+        "l annotation --annotation \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n"
+        "b insecure --insecure \n",
+    ),
+    "manifest.annotate": (
+        False,
+        "list image",
+        "arch os os_version os_features features variant annotation",
+        "s arch --arch \n"
+        "s os --os \n"
+        "s os_version --os-version \n"
+        "c os_features --os-features \n"
+        "c features --features \n"
+        "s variant --variant \n"
+        "l annotation --annotation \n",
+    ),
+    "manifest.remove": (
+        False,
+        "list image",
+        "",
+        "",
+    ),
+    "manifest.rm": (
+        False,
+        "lists+",
+        "",
+        "",
+    ),
+    "manifest.push": (
+        False,
+        "list destination?",
+        "all rm quiet format digestfile compression_format compression_level remove_signatures sign_by "
+        "sign_by_sigstore_private_key sign_passphrase_file authfile cert_dir creds tls_verify insecure",
+        "b all --all \n"
+        "b rm --rm --purge -p \n"
+        "b quiet --quiet -q \n"
+        "s format --format -f \n"
+        "s digestfile --digestfile \n"
+        "s compression_format --compression-format \n"
+        "i compression_level --compression-level \n"
+        "b remove_signatures --remove-signatures \n"
+        "s sign_by --sign-by \n"
+        "s sign_by_sigstore_private_key --sign-by-sigstore-private-key \n"
+        "s sign_passphrase_file --sign-passphrase-file \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n"
+        "b insecure --insecure \n",
+    ),
+    "manifest.inspect": (
+        False,
+        "names+",
+        "verbose authfile cert_dir creds tls_verify insecure",
+        "b verbose --verbose -v \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n"
+        "b tls_verify --tls-verify \n"
+        "b insecure --insecure \n",
+    ),
+    "manifest.exists": (
+        False,
+        "manifest",
+        "",
+        "",
     ),
     "kube.play": (
         False,

@@ -9,18 +9,17 @@ from crate.image import instructions, making
 from crate.image.wanted import wanted_platform
 from crate.oci import platform
 from crate.storage import images, journal
-from crate.storage.inflate import Inflater, inflated
+from crate.storage.inflate import inflated, inflated_by
 from crate.storage.layer_pack import LayerImport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from crate.storage.image_record import ImageRecord
     from crate.storage.roots import Roots
 
-_CHUNK = 1 << 20
 _SECONDS = 60.0
 
 
@@ -82,16 +81,4 @@ def _download(url: str) -> Callable[[int], bytes]:
         response = urlopen(url, timeout=_SECONDS)
     except (URLError, OSError, ValueError) as error:
         raise UsageError(f"cannot download {url}: {getattr(error, 'reason', error)}") from None
-    pending: list[bytes] = []
-
-    def pieces() -> Iterator[bytes]:
-        inflater = Inflater(pending.append)
-        while data := response.read(_CHUNK):
-            inflater.write(data)
-            while pending:
-                yield pending.pop(0)
-        inflater.finish()
-        yield from pending
-
-    stream = pieces()
-    return lambda _count: next(stream, b"")
+    return inflated_by(response.read)

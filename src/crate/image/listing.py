@@ -6,9 +6,10 @@ from crate.errors import UsageError
 from crate.image import history
 from crate.image.filters import compile_filters
 from crate.image.inspect import repo_digests
+from crate.oci import digest as digests
 from crate.oci import moment
 from crate.oci import reference as references
-from crate.storage import image_record
+from crate.storage import image_record, manifest_lists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from crate.storage.image_record import ImageRecord
+    from crate.storage.manifest_lists import ManifestList
     from crate.storage.roots import Roots
 
     class Listed(TypedDict):
@@ -67,6 +69,7 @@ def images(
     asks_for_them = any(text.startswith("intermediate") for text in texts)
     records = image_record.list_all(roots)
     listed = [_listed(roots, record, records, containers) for record in records]
+    listed += [_listed_list(roots, one) for one in manifest_lists.list_all(roots)]
     found = [image for image in listed if (show_all or asks_for_them or not image["intermediate"]) and passes(image)]
     return sorted(found, key=lambda image: (-image["created_ns"], image["id"]))
 
@@ -95,6 +98,29 @@ def shown_names(names: Sequence[str]) -> list[str]:
     """Without the names by digest (of pulls by digest) in repositories where the image has a tag as well."""
     tagged = {references.parse(name).name for name in names if "@" not in name}
     return [name for name in names if "@" not in name or name.partition("@")[0] not in tagged]
+
+
+def _listed_list(roots: Roots, one: ManifestList) -> Listed:
+    """A manifest list: its size is that of the index."""
+    names, body = manifest_lists.names(roots, one["id"]), manifest_lists.body(one)
+    digest = digests.of(body)
+    return {
+        "id": one["id"],
+        "parent_id": "",
+        "digest": digest,
+        "digests": [digest],
+        "names": names,
+        "repo_tags": names,
+        "repo_digests": repo_digests(names, [digest]),
+        "labels": {},
+        "created": one["created"],
+        "created_ns": moment.created(one["created"]),
+        "size": len(body),
+        "containers": 0,
+        "dangling": not names,
+        "intermediate": False,
+        "manifest_type": str(one["index"]["mediaType"]),
+    }
 
 
 def _listed(

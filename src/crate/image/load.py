@@ -124,6 +124,8 @@ def _load_docker(roots: Roots, archive: Archive, progress: Progress | None) -> l
         body = json.dumps(manifest).encode()
         document = Document(body, digests.of(body), image_spec.OCI_MANIFEST, manifest)
         loaded.append(_receive(roots, document, None, names, archive.label, progress))
+    if not loaded:
+        raise ImageError(f"cannot load {archive.label}: it has no image")
     return loaded
 
 
@@ -176,6 +178,11 @@ def _load_image(
     document, parent = _resolve(roots, layout, digest, wanted)
     for descriptor in (*check_image(document, f"load {layout.label}"), document.value["config"]):
         layout.take(descriptor["digest"])
+        size = os.stat(content.blob_path(roots, descriptor["digest"])).st_size
+        if size != descriptor["size"]:
+            raise ImageError(
+                f"cannot load {layout.label}: {descriptor['digest']} has {size} bytes, not {descriptor['size']}"
+            )
     return _receive(roots, document, parent, names, layout.label, progress)
 
 

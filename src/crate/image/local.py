@@ -46,6 +46,11 @@ def find_named(roots: Roots, text: str) -> tuple[ImageRecord, str] | None:
         record = image_record.by_digest(roots, digest) if digest else None
         if record:
             return record, name
+        if digest and digest.startswith(stored.LIST):
+            from crate.image.manifest_list import host_image
+
+            record = host_image(roots, digest.removeprefix(stored.LIST))
+            return (record, "") if record else None
     if candidates and "@" in candidates[0]:
         # The content decides, under whatever name it was stored.
         record = image_record.by_digest(roots, candidates[0].partition("@")[2])

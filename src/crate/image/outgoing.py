@@ -10,7 +10,7 @@ from crate.oci import digest as digests
 from crate.oci import image_spec, json
 from crate.oci.document import Document, read_document
 from crate.storage import compressed, content
-from crate.storage.deflate import GZIP, LEVELS, ZSTD, level_of
+from crate.storage.deflate import GZIP, LEVELS, TAR, ZSTD, level_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ _DOCKER_LAYERS = {"": image_spec.DOCKER_LAYER, GZIP: image_spec.DOCKER_LAYER_GZI
 
 
 class Packing:
-    """How an image shall leave: `form` of compression ("" leaves what is compressed), its `level`, `manifest` format.
+    """How an image shall leave: `form` of compression, its `level`, `manifest` format.
+
+    `form` "tar" is none, and "" leaves what is compressed as it is.
 
     `plain`: layers may go out uncompressed, as they lie in the store; `force`: what has the form is compressed again.
     """
@@ -80,11 +82,16 @@ class Outgoing:
         form = self._how.form or own or ("" if self._how.plain else GZIP)
         if form == ZSTD and self._how.manifest == "v2s2":
             form = GZIP
-        if form and (form != own or self._how.force):
+        if form and (form != (own or TAR) or self._how.force):
             level = level_of(form, self._how.level)
             self._packed[number] = compressed.blob(self._roots, digest, form, level, passed)
-        self._forms[number] = form
+        self._forms[number] = "" if form == TAR else form
         return self._packed[number]
+
+    @property
+    def blobs(self) -> list[str]:
+        """The digests of what goes out beside the manifest: all layers have been packed."""
+        return [self.config["digest"], *(digest for digest, _ in self._packed)]
 
     def manifest(self) -> Document:
         """The manifest of what was packed: all layers have been."""

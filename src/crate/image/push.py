@@ -73,9 +73,9 @@ def push(
         if where.is_local:
             departure: Departure = where.open(roots, record)
         else:
-            departure = _Repository(roots, where.reference, _uploader(where.reference, settings, given), record)
+            departure = Repository(roots, where.reference, uploader_of(where.reference, settings, given), record)
         try:
-            document = _send(outgoing, departure, shown)
+            document = send(outgoing, departure, shown)
         finally:
             departure.close()
     if not where.is_local:
@@ -111,13 +111,15 @@ def _own_name(record: ImageRecord, name: str) -> str:
     return names[0]
 
 
-def _uploader(reference: Reference, settings: Settings, options: Mapping[str, Any]) -> Uploader:
+def uploader_of(reference: Reference, settings: Settings, options: Mapping[str, Any]) -> Uploader:
+    """What uploads to a repository, as the options of the command line want it (see `push`)."""
     from crate.registry.upload import Uploader
 
     return Uploader(reference, settings, **access(options))
 
 
-def _send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document:
+def send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document:
+    """Brings an image to where it goes, and gives the manifest that it has there."""
     stop = threading.Event()
 
     def passed(digest: str, count: int) -> None:
@@ -149,13 +151,16 @@ def _send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document
     return document
 
 
-class _Repository:
-    """A repository of a registry."""
+class Repository:
+    """A repository of a registry. With `untagged` the manifest is stored under its digest alone."""
 
-    def __init__(self, roots: Roots, reference: Reference, uploader: Uploader, record: ImageRecord) -> None:
+    def __init__(
+        self, roots: Roots, reference: Reference, uploader: Uploader, record: ImageRecord, untagged: bool = False
+    ) -> None:
         self._roots = roots
         self._reference = reference
         self._uploader = uploader
+        self._untagged = untagged
         self._elsewhere = _repositories_by_layer(roots, reference, record)
 
     def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
@@ -176,11 +181,12 @@ class _Repository:
             progress.exists(stored)
 
     def finish(self, document: Document) -> None:
-        if self._reference.digest and self._reference.digest != document.digest:
+        if not self._untagged and self._reference.digest and self._reference.digest != document.digest:
             raise UsageError(
                 f"cannot push {self._reference}: the manifest has the digest {document.digest}", "give a tag instead"
             )
-        self._uploader.manifest(self._reference.selector, document.body, document.media_type, document.digest)
+        selector = document.digest if self._untagged else self._reference.selector
+        self._uploader.manifest(selector, document.body, document.media_type, document.digest)
 
     def close(self) -> None:
         self._uploader.close()

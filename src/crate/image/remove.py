@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from crate.errors import CrateError, NotFoundError, StateError
-from crate.image import history, local
-from crate.storage import image_record, images, journal
+from crate.image import history, local, manifest_list
+from crate.storage import image_record, images, journal, manifest_lists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ def remove(
     failures: list[CrateError] = []
     for text in texts:
         try:
+            listed = manifest_list.find(roots, text)
+            if listed is not None:
+                removals[listed["id"]] = _remove_list(roots, listed["id"])
+                continue
             found = local.find_named(roots, text)
             if found is None:
                 gone = any(removal.deleted and removal.id.startswith(text) for removal in removals.values())
@@ -76,6 +80,15 @@ def remove(
     return list(removals.values()), failures
 
 
+def _remove_list(roots: Roots, list_id: str) -> Removal:
+    """A list goes with all its names; the images in it stay."""
+    removal = Removal(list_id)
+    removal.untagged = manifest_lists.remove(roots, list_id)
+    removal.deleted = True
+    journal.record(roots, "image", "remove", list_id, next(iter(removal.untagged), ""))
+    return removal
+
+
 def remove_all(
     roots: Roots, users: Users, *, force: bool = False, only_dangling: bool = False, passes: Iterable[str] | None = None
 ) -> tuple[list[Removal], list[CrateError]]:
@@ -83,6 +96,8 @@ def remove_all(
     or `only_dangling` what `image prune` wants. Images in use are failures; `prune` ignores them.
     """
     removals, failures = [], []
+    if passes is None and not only_dangling:
+        removals += [_remove_list(roots, list_id) for list_id in manifest_lists.list_ids(roots)]
     records = image_record.list_all(roots)
     chosen = set(passes) if passes is not None else {record["id"] for record in records}
     records.sort(key=lambda record: len(record["config"].get("history") or []), reverse=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from crate.errors import NotFoundError, UsageError
-from crate.image import local
+from crate.image import local, manifest_list
 from crate.oci import reference as references
-from crate.storage import images, journal
+from crate.storage import images, journal, manifest_lists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,14 @@ def tag(roots: Roots, image: str, names: Iterable[str]) -> list[str]:
 
     A name without a registry belongs to `localhost/`, as with podman. Raises NotFoundError, UsageError.
     """
-    record = local.get(roots, image)
     full = [_local_name(name) for name in names]
+    listed = manifest_list.find(roots, image)
+    if listed is not None:
+        for name in full:
+            images.tag_list(roots, listed["id"], name)
+            journal.record(roots, "image", "tag", listed["id"], name)
+        return full
+    record = local.get(roots, image)
     for name in full:
         images.tag(roots, record["id"], name)
         journal.record(roots, "image", "tag", record["id"], name)
@@ -32,11 +38,16 @@ def untag(roots: Roots, image: str, names: Iterable[str] = ()) -> list[str]:
 
     Raises NotFoundError where the image has not got such a name.
     """
-    record = local.get(roots, image)
-    wanted = [_own_name(record["names"], name) for name in names] or record["names"]
+    listed = manifest_list.find(roots, image)
+    if listed is not None:
+        object_id, own = listed["id"], manifest_lists.names(roots, listed["id"])
+    else:
+        record = local.get(roots, image)
+        object_id, own = record["id"], record["names"]
+    wanted = [_own_name(own, name) for name in names] or own
     for name in wanted:
         images.untag(roots, name)
-        journal.record(roots, "image", "untag", record["id"], name)
+        journal.record(roots, "image", "untag", object_id, name)
     return wanted
 
 

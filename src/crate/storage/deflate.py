@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 GZIP, ZSTD = "gzip", "zstd"
+TAR = "tar"  # no compression
 LEVELS = {GZIP: (1, 9, 2), ZSTD: (1, 20, 3)}  # least, most, default
 _BLOCK = 1 << 20
 _WINDOW = 32 << 10
@@ -33,6 +34,8 @@ _HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 
 def level_of(form: str, level: int | None) -> int:
     """The level in force. Raises UsageError for one that the form does not have."""
+    if form == TAR:
+        return 0
     least, most, default = LEVELS[form]
     if level is None:
         return default
@@ -41,9 +44,24 @@ def level_of(form: str, level: int | None) -> int:
     return level
 
 
-def deflater(form: str, level: int, emit: Callable[[bytes], object]) -> Gzip | Zstandard:
+def deflater(form: str, level: int, emit: Callable[[bytes], object]) -> Gzip | Zstandard | Plain:
     """What takes plain bytes by `write` and hands compressed ones to `emit`; `finish` ends the stream."""
+    if form == TAR:
+        return Plain(emit)
     return Gzip(level, emit) if form == GZIP else Zstandard(level, emit)
+
+
+class Plain:
+    """The bytes as they are."""
+
+    def __init__(self, emit: Callable[[bytes], object]) -> None:
+        self.write = emit
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is left behind."""
 
 
 class Gzip:

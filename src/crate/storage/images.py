@@ -62,6 +62,13 @@ def tag(roots: Roots, image_id: str, name: str) -> None:
         reference.write_index(roots)
 
 
+def tag_list(roots: Roots, list_id: str, name: str) -> None:
+    """Makes one more reference stand for a manifest list (crate.storage.manifest_lists)."""
+    with Lock(f"{roots.graphroot}/images"):
+        reference.put(roots, name, f"{reference.LIST}{list_id}")
+        reference.write_index(roots)
+
+
 def note_digest(roots: Roots, image_id: str, manifest: bytes) -> None:
     """Makes an image known by one more manifest, such as it was pushed with."""
     digest = content.put(roots, manifest)
@@ -105,7 +112,7 @@ def collect(roots: Roots, used_layers: Callable[[], Iterable[str]]) -> int:
 
 
 def _collect(roots: Roots, kept_layers: set[str]) -> int:
-    from crate.storage import compressed
+    from crate.storage import compressed, manifest_lists
 
     lease = Lease(f"{roots.runroot}/leases/images")
     if not lease.acquire(wait=False):
@@ -119,6 +126,7 @@ def _collect(roots: Roots, kept_layers: set[str]) -> int:
             kept_blobs.update(image_record.known_digests(roots, record["id"]))
             kept_blobs.update(layer["digest"] for layer in record["manifest"].get("layers", ()))
         kept_blobs.update(reference.list_all(roots).values())
+        kept_blobs |= manifest_lists.kept_blobs(roots)
         kept_blobs |= compressed.made_of(roots, kept_blobs)
         for chain in layers.list_ids(roots):
             if chain not in kept_layers:

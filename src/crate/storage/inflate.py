@@ -23,19 +23,27 @@ _WINDOW_MAX = 1 << 27  # memory for looking back: zstd's own default limit
 
 def inflated(fd: int) -> Callable[[int], bytes]:
     """A `read` of the plain bytes of what `fd` gives, as crate.storage.tar_reader wants one."""
-    pending: list[bytes] = []
+    return inflated_by(lambda count: os.read(fd, count))
 
-    def pieces() -> Iterator[bytes]:
-        inflater = Inflater(pending.append)
-        while data := os.read(fd, _STEP):
-            inflater.write(data)
-            while pending:
-                yield pending.pop(0)
-        inflater.finish()
-        yield from pending
 
-    stream = pieces()
+def inflated_by(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """As `inflated`, of what a function gives. No more is inflated ahead than one step, whatever the input."""
+    begin = b""
+    while len(begin) < _MAGIC_LENGTH and (data := read(_STEP)):
+        begin += data
+    if _is_zstd(begin):
+        return _zstd_reader(begin, read)
+    stream = _pieces(begin, read)
     return lambda _count: next(stream, b"")
+
+
+def _pieces(chunk: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
+    decoder = _choose(chunk, lambda _: None)
+    assert not isinstance(decoder, _Zstandard)
+    while chunk:
+        yield from decoder.feed(chunk)
+        chunk = read(_STEP)
+    decoder.finish()
 
 
 class Inflater:
@@ -73,7 +81,7 @@ class Inflater:
 def _choose(begin: bytes, emit: Callable[[bytes], object]) -> _Members | _Zstandard | _Plain:
     if begin.startswith(b"\x1f\x8b"):
         return _Members("gzip", *_gzip(), emit)
-    if begin.startswith(b"\x28\xb5\x2f\xfd") or (begin[1:4] == b"\x2a\x4d\x18" and begin[0] & 0xF0 == 0x50):
+    if _is_zstd(begin):
         return _Zstandard(emit)
     if begin.startswith(b"BZh"):
         from bz2 import BZ2Decompressor
@@ -84,6 +92,11 @@ def _choose(begin: bytes, emit: Callable[[bytes], object]) -> _Members | _Zstand
 
         return _Members("xz", lambda: LZMADecompressor(FORMAT_XZ, _WINDOW_MAX), LZMAError, emit)
     return _Plain(emit)
+
+
+def _is_zstd(begin: bytes) -> bool:
+    """A frame, or one that is to be skipped (RFC 8878, 3.1)."""
+    return begin.startswith(b"\x28\xb5\x2f\xfd") or (begin[1:4] == b"\x2a\x4d\x18" and begin[0] & 0xF0 == 0x50)
 
 
 def _gzip() -> tuple[Callable[[], Any], type[Exception]]:
@@ -102,6 +115,10 @@ class _Plain:
     def __init__(self, emit: Callable[[bytes], object]) -> None:
         self.write = emit
 
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The chunk itself."""
+        yield chunk
+
     def finish(self) -> None:
         """Nothing can be missing that the archive's reader would not miss."""
 
@@ -119,13 +136,22 @@ class _Members:
         self._member: Any = make()
 
     def write(self, chunk: bytes) -> None:
+        for plain in self.feed(chunk):
+            self._emit(plain)
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The plain bytes of a chunk, step by step."""
         while chunk:
             if self._member is None:
                 self._member = self._make()
             plain = self._step(chunk)
+            if plain:
+                yield plain
             while not self._member.eof and len(plain) == _STEP:
                 # More lies in the decompressor, and in the input that it gave back.
                 plain = self._step(getattr(self._member, "unconsumed_tail", b""))
+                if plain:
+                    yield plain
             chunk = b""
             if self._member.eof:
                 chunk = self._member.unused_data
@@ -136,8 +162,6 @@ class _Members:
             plain: bytes = self._member.decompress(data, _STEP)
         except self._error as error:
             raise ImageError(f"the {self._name} stream is corrupt: {error}") from None
-        if plain:
-            self._emit(plain)
         return plain
 
     def finish(self) -> None:
@@ -149,19 +173,10 @@ class _Zstandard:
     """Frames of zstd, skippable ones included. A truncated last frame shows in the archive and its digest."""
 
     def __init__(self, emit: Callable[[bytes], object]) -> None:
-        try:
-            from zstandard import ZstdDecompressor, ZstdError
-        except ImportError:
-            raise HostError(
-                "cannot unpack a layer compressed with zstd: the Python module zstandard is missing",
-                "apt install python3-zstandard",
-            ) from None
-        self._error = ZstdError
+        decompressor, self._error = _zstd()
         # zstandard wants no more of a file than `write`.
         sink: Any = _Sink(emit)
-        self._writer: Any = ZstdDecompressor(max_window_size=_WINDOW_MAX).stream_writer(
-            sink, write_size=_STEP, closefd=False
-        )
+        self._writer: Any = decompressor.stream_writer(sink, write_size=_STEP, closefd=False)
 
     def write(self, chunk: bytes) -> None:
         try:
@@ -171,6 +186,44 @@ class _Zstandard:
 
     def finish(self) -> None:
         self._writer.close()
+
+
+def _zstd_reader(begin: bytes, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    decompressor, failure = _zstd()
+    source: Any = _Source(begin, read)
+    reader = decompressor.stream_reader(source, read_size=_STEP, read_across_frames=True, closefd=False)
+
+    def step(_count: int) -> bytes:
+        try:
+            return bytes(reader.read(_STEP))
+        except failure as error:
+            raise ImageError(f"the zstd stream is corrupt: {error}") from None
+
+    return step
+
+
+def _zstd() -> tuple[Any, type[Exception]]:
+    """A decompressor, and what it raises. Raises HostError."""
+    try:
+        from zstandard import ZstdDecompressor, ZstdError
+    except ImportError:
+        raise HostError(
+            "cannot unpack a layer compressed with zstd: the Python module zstandard is missing",
+            "apt install python3-zstandard",
+        ) from None
+    return ZstdDecompressor(max_window_size=_WINDOW_MAX), ZstdError
+
+
+class _Source:
+    """What zstandard reads from: the bytes that were looked at, then the rest."""
+
+    def __init__(self, begin: bytes, read: Callable[[int], bytes]) -> None:
+        self._begin = begin
+        self._read = read
+
+    def read(self, count: int) -> bytes:
+        found, self._begin = self._begin, b""
+        return found or self._read(count)
 
 
 class _Sink:

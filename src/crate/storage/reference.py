@@ -1,6 +1,7 @@
 """References: which manifest a name stands for, one symbolic link each, and the index.json derived from them.
 
     images/references/docker.io,library,alpine:latest -> ../blobs/sha256/<hex>
+    images/references/localhost,both:1                -> ../lists/<id>     (crate.storage.manifest_lists)
 
 rename(2) of a link decides races and is never seen half. index.json is for other tools; nothing here reads it.
 """
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from crate.storage.roots import Roots
 
+#: begins what a reference to a manifest list made here stands for, instead of a digest
+LIST = "lists:"
 _SLASH = ","  # no reference contains one
 _NAME_MAX = 255 - 12  # NAME_MAX less what a temporary name adds
 _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -26,7 +29,10 @@ _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 def resolve(roots: Roots, reference: str) -> str | None:
-    """The digest of the manifest that a full reference (`docker.io/library/alpine:latest`) stands for, or None."""
+    """The digest of the manifest that a full reference (`docker.io/library/alpine:latest`) stands for, or None.
+
+    For a manifest list made here: LIST and its id.
+    """
     try:
         target = os.readlink(_path(roots, reference))
     except (FileNotFoundError, UsageError):
@@ -42,7 +48,8 @@ def put(roots: Roots, reference: str, digest: str, durable: bool = True) -> None
     path = _path(roots, reference)
     algorithm, _, encoded = digest.partition(":")
     temporary = f"{os.path.dirname(path)}/.{os.urandom(4).hex()}"
-    os.symlink(f"../blobs/{algorithm}/{encoded}", temporary)
+    place = digest.replace(":", "/") if digest.startswith(LIST) else f"blobs/{algorithm}/{encoded}"
+    os.symlink(f"../{place}", temporary)
     try:
         os.rename(temporary, path)
     except BaseException:

@@ -8,13 +8,20 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
+    from crate.storage.roots import Roots
+
 
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
     from crate.cli import existence
-    from crate.image import local
 
-    return existence.status(options, lambda engine: local.find(engine.roots, options["image"]))
+    return existence.status(options, lambda engine: _find(engine.roots, options["image"]))
+
+
+def _find(roots: Roots, text: str) -> object:
+    from crate.image import local, manifest_list
+
+    return local.find(roots, text) or manifest_list.find(roots, text)
 
 
 def declare(app: Typer) -> None:

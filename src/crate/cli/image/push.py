@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
-_SIGNING = ("sign_by", "sign_by_sigstore_private_key", "sign_passphrase_file")
+    from crate.engine.context import Engine
 
 
 def main(options: dict[str, Any]) -> int:
@@ -18,9 +18,6 @@ def main(options: dict[str, Any]) -> int:
     from crate.errors import UsageError
     from crate.image import push
 
-    for key in _SIGNING:
-        if options[key]:
-            raise UsageError(f"--{key.replace('_', '-')} is not supported", "push without a signature")
     if options["retry_delay"]:
         options["retry_delay"] = seconds(options["retry_delay"])
     engine = crate.engine.open(options["globals"])
@@ -32,10 +29,25 @@ def main(options: dict[str, Any]) -> int:
     for name in names:
         with progress.display(bool(options["quiet"])) as show:
             pushed = push.push(engine.roots, engine.settings, name, options["destination"], options, show)
+        if options["sign_by"] or options["sign_by_sigstore_private_key"]:
+            sign(engine, name, options, pushed.digest)
         if options["digestfile"]:
             with open(options["digestfile"], "w", encoding="ascii") as file:
                 file.write(pushed.digest)
     return 0
+
+
+def sign(engine: Engine, name: str, options: dict[str, Any], digest: str) -> None:
+    """Signs what was pushed. UsageError where that is no registry's."""
+    from crate.errors import UsageError
+    from crate.image import departures, local
+    from crate.image.trust import signing
+
+    named = local.find_named(engine.roots, name)
+    where = departures.parse(options["destination"] or (named and named[1]) or name)
+    if where.is_local:
+        raise UsageError("only what is pushed to a registry is signed", "push without --sign-by")
+    signing.sign_pushed(engine.settings, where.reference, [digest], options)
 
 
 def seconds(text: str) -> float:
@@ -76,9 +88,9 @@ def declare(app: Typer) -> None:
         text("--creds", help="Name and password for the registry", metavar="name:password"),
         flag("--remove-signatures", help="Accepted: an image in the store has none"),
         flag("--disable-content-trust", help="Accepted for docker's scripts (default true)"),
-        text("--sign-by", help="Refused: signatures are not there yet", metavar="key"),
-        text("--sign-by-sigstore-private-key", help="Refused: signatures are not there yet", metavar="path"),
-        text("--sign-passphrase-file", help="Refused: signatures are not there yet", metavar="path"),
+        text("--sign-by", help="Sign it with a GPG key, into the lookaside of registries.d", metavar="key"),
+        text("--sign-by-sigstore-private-key", help="Sign it with a key in PEM form, as cosign does", metavar="path"),
+        text("--sign-passphrase-file", help="Read the key's passphrase from a file", metavar="path"),
         help="Upload an image to a registry",
         description="""
             DESTINATION is a name, also as docker://NAME, or one of dir:PATH, oci:PATH[:TAG], oci-archive:PATH[:TAG] and

@@ -25,9 +25,9 @@ def main(options: dict[str, Any]) -> int:
     if form in save.DIRECTORIES:
         if not options["output"]:
             raise UsageError(f"--format {form} wants a directory", "name it by --output")
-        save.write_directory(engine.roots, chosen, options["output"], form)
+        save.save(engine.roots, chosen, form, str(options["output"]), options)
     else:
-        destination.write(options["output"], "save", lambda fd: save.write_archive(engine.roots, chosen, fd, form))
+        destination.write(options["output"], "save", lambda fd: save.save(engine.roots, chosen, form, fd, options))
     return 0
 
 
@@ -44,8 +44,9 @@ def declare(app: Typer) -> None:
         text("--platform", help="Save only if the image is for this platform", metavar="os/arch[/variant]"),
         flag("--multi-image-archive", "-m", help="Accepted: several images are always saved together"),
         flag("--quiet", "-q", help="Accepted: crate shows no progress here"),
-        flag("--compress", help="Accepted: layers are saved as they are stored"),
-        flag("--uncompressed", help="Accepted: layers are saved as they are stored"),
+        flag("--compress", help="Compress plain layers with gzip (docker-dir only)"),
+        flag("--uncompressed", help="Save layers without compression"),
+        text("--signature-policy", help="Accepted for podman's scripts", metavar="path", hidden=True),
         help="Save one or more images to a tar archive (streamed to STDOUT by default)",
         examples="""
             crate save -o web.tar nginx

@@ -10,7 +10,7 @@ from crate.storage import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from crate.oci.reference import Reference
@@ -61,6 +61,49 @@ def sign_images(roots: Roots, settings: Settings, text: str, key: str, options: 
     ]
     journal.record(roots, "image", "sign", document.digest.partition(":")[2], str(reference))
     return made
+
+
+def sign_pushed(settings: Settings, reference: Reference, digests: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Signs what was pushed, each digest, as `sign_by`, `sign_by_sigstore_private_key`, `sign_passphrase_file` say."""
+    passphrase = options.get("sign_passphrase_file")
+    for digest in digests:
+        if options.get("sign_by"):
+            sign_with_gpg(reference, digest, str(options["sign_by"]), passphrase_file=passphrase)
+        if options.get("sign_by_sigstore_private_key"):
+            _attach(settings, reference, digest, str(options["sign_by_sigstore_private_key"]), passphrase, options)
+
+
+def _attach(
+    settings: Settings,
+    reference: Reference,
+    digest: str,
+    key_path: str,
+    passphrase_file: str | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Puts a signature beside the image in its repository."""
+    import os
+
+    from crate.image.pull import client_of
+    from crate.image.push import uploader_of
+    from crate.oci import digest as oci_digest
+    from crate.oci import json
+
+    client, uploader = client_of(reference, settings, options, verb="sign"), uploader_of(reference, settings, options)
+    try:
+        tag, manifest, blobs = sigstore_attachment(client, reference, digest, key_path, passphrase_file)
+        for blob, body in blobs.items():
+            fd = os.memfd_create("signature", os.MFD_CLOEXEC)
+            try:
+                os.write(fd, body)
+                uploader.blob(blob, len(body), fd)
+            finally:
+                os.close(fd)
+        document = json.dumps(manifest).encode()
+        uploader.manifest(tag, document, manifest["mediaType"], oci_digest.of(document))
+    finally:
+        client.close()
+        uploader.close()
 
 
 def sigstore_attachment(

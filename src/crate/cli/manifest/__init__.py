@@ -1,0 +1,1 @@
+"""The commands of `crate manifest`, one file each."""
