@@ -60,10 +60,13 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 
 def _distance(left: str, right: str) -> int:
-    """How many letters to insert, remove or replace (Levenshtein)."""
-    row = list(range(len(right) + 1))
+    """How many letters to insert, remove, replace, or swap with their neighbour."""
+    rows = [list(range(len(right) + 1))]
     for i, a in enumerate(left, 1):
-        before, row[0] = row[0], i
+        row = [i]
         for j, b in enumerate(right, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
-    return row[-1]
+            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b)))
+            if i > 1 and j > 1 and a == right[j - 2] and b == left[i - 2]:
+                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]

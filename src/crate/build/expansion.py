@@ -210,7 +210,9 @@ class _Run:
         empty_counts = modifier == ":"
         sign = self._next() if empty_counts else modifier
         shown = modifier + sign if empty_counts else sign
-        if not modifier or (not empty_counts and sign not in "+-?#%"):
+        if not modifier:
+            raise Fault("syntax error: missing '}'", self._text[begin:])
+        if not empty_counts and sign not in "+-?#%":
             raise Fault(f"unsupported modifier ({shown}) in substitution", self._text[begin:])
         word = self._part("}", begin, "'}'", sign in ("#", "%"))
         value = self._value(name)

@@ -13,12 +13,15 @@ _DESCRIPTOR_MAX = 1 << 31
 
 
 def parse_heredoc(word: str) -> Heredoc | None:
-    """`<<NAME`, `<<-NAME`, `3<<"NAME"` as a heredoc without content; None when the word is none. Raises Fault."""
+    """`<<NAME`, `<<-NAME`, `3<<"NAME"` as a heredoc without content; None when the word is none."""
     match = _FORM.fullmatch(word)
     if not match or not match[3]:
         return None
-    plain = Lexer("\\", keeps_unset=True).expand(match[3], {}).words
-    raw = Lexer("\\", keeps_unset=True, keeps_quotes=True, keeps_escapes=True).expand(match[3], {}).words
+    try:
+        plain = Lexer("\\", keeps_unset=True).expand(match[3], {}).words
+        raw = Lexer("\\", keeps_unset=True, keeps_quotes=True, keeps_escapes=True).expand(match[3], {}).words
+    except Fault:
+        return None
     if len(plain) != 1 or len(raw) != 1:
         return None
     return Heredoc(
@@ -33,7 +36,6 @@ def announced(line: str) -> list[Heredoc]:
     """The heredocs that a logical line announces, in order."""
     try:
         words = Lexer("\\", keeps_unset=True, keeps_quotes=True, keeps_escapes=True).expand(line, {}).words
-        found = [parse_heredoc(word) for word in words]
     except Fault:
         return []  # quotes that do not match: the shell's own matter
-    return [heredoc for heredoc in found if heredoc]
+    return [heredoc for heredoc in map(parse_heredoc, words) if heredoc]

@@ -7,8 +7,8 @@ import re
 from crate.build.dockerfile_error import Fault
 
 _OCTAL = re.compile(r"[0-7]+")
-_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
-_ACTION = re.compile(r"([-+=])([rwxXst]*|[ugo])")
+_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
+_ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _SHIFT = {"u": 6, "g": 3, "o": 0}
 _SPECIAL = {"u": 0o4000, "g": 0o2000}
 
@@ -45,7 +45,7 @@ class ModeChange:
                 elif sign == "-":
                     mode &= ~bits
                 else:
-                    cleared = sum(0o7 << _SHIFT[one] for one in set(classes))
+                    cleared = sum(0o7 << _SHIFT[one] for one in set(classes)) | (0o1000 if "o" in classes else 0)
                     if not is_directory:  # chmod(1): a directory keeps them unless they are named
                         cleared |= sum(_SPECIAL.get(one, 0) for one in set(classes))
                     mode = mode & ~cleared | bits
@@ -64,4 +64,6 @@ def _bits(letters: str, classes: str, mode: int, is_directory: bool) -> int:
         bits |= value << _SHIFT[one]
         if "s" in letters:
             bits |= _SPECIAL.get(one, 0)
-    return bits | (0o1000 if "t" in letters else 0)
+        if "t" in letters and one == "o":
+            bits |= 0o1000
+    return bits
