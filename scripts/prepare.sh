@@ -14,7 +14,7 @@ nft:nftables pasta:passt slirp4netns:slirp4netns newuidmap:uidmap catatonit:cata
 /etc/ssl/certs/ca-certificates.crt:ca-certificates
 "
 test_needs="
-podman:podman crun:crun runc:runc skopeo:skopeo docker-registry:docker-registry debootstrap:debootstrap
+podman:podman crun:crun runc:runc skopeo:skopeo git:git docker-registry:docker-registry debootstrap:debootstrap
 curl:curl ip:iproute2 unshare:util-linux setpriv:util-linux useradd:passwd perl:perl-base patchelf:patchelf strace:strace
 dig:bind9-dnsutils
 "

@@ -209,6 +209,7 @@ PROGRAMS = {
     "busybox": "busybox",
     "curl": "curl",
     "docker": "docker",
+    "git": "git",
     "strace": "strace",
     "patchelf": "patchelf",
     "dig": "dig",

@@ -174,7 +174,7 @@ class Tree:
             raise self._vanished(path, error) from None
         try:
             if not stat.S_ISREG(os.fstat(path_fd).st_mode):
-                raise self._vanished(path, OSError(errno.ESTALE, "it is no regular file any more"))
+                raise self._vanished(path, OSError(errno.ESTALE, "it is no regular file"))
             return os.open(f"/proc/self/fd/{path_fd}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise self._vanished(path, error) from None
