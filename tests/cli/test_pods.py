@@ -193,7 +193,6 @@ def test_what_a_container_cannot_ask_for(pods: Crate) -> None:
 def test_refused_pods_leave_nothing(pods: Crate) -> None:
     for options, said in (
         (("--share", "net,moon"), "invalid kernel namespace to share: moon"),
-        (("--userns", "auto"), "--userns is not supported for a pod"),
         (("--exit-policy", "never"), 'invalid pod exit policy: "never"'),
         (("--infra=false", "--share", "net"), "cannot set share(net) namespaces without an infra container"),
         (("--infra=false", "-p", "80"), "cannot set --publish without an infra container"),

@@ -118,7 +118,7 @@ def test_numbers_of_layers(
     roots: Roots, monkeypatch: pytest.MonkeyPatch, count: int, kernel: tuple[int, int] | None
 ) -> None:
     if kernel:
-        monkeypatch.setattr(rootfs, "_kernel", lambda: kernel)
+        monkeypatch.setattr(rootfs, "kernel", lambda: kernel)
     chains = bare_stack(roots, count)
     where = container(roots, chains)
     fd = rootfs.mount_rootfs(roots, where, chains, volatile=False)
@@ -168,8 +168,8 @@ def test_the_working_directory_is_kept(roots: Roots, chains: list[str], tmp_path
 
 def test_a_missing_layer_is_named(roots: Roots, chains: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     where = container(roots, chains)
-    for kernel in (rootfs._kernel(), OLD):
-        monkeypatch.setattr(rootfs, "_kernel", lambda kernel=kernel: kernel)
+    for kernel in (rootfs.kernel(), OLD):
+        monkeypatch.setattr(rootfs, "kernel", lambda kernel=kernel: kernel)
         with pytest.raises(ImageError, match="layer ffffffffffff of the image is missing"):
             rootfs.mount_rootfs(roots, where, [*chains, "f" * 64], volatile=False)
 

@@ -6,6 +6,7 @@ import os
 import stat
 
 from crate.engine.diff import mount_points
+from crate.engine.user_namespaces import shift_back
 from crate.engine.view import RUNNING, View, hold
 from crate.errors import StateError, UsageError
 from crate.image import instructions, making
@@ -93,11 +94,11 @@ def _take(engine: Engine, container: Container, layer: LayerPack, squash: bool, 
 def _copy(engine: Engine, container: Container, layer: LayerPack, squash: bool) -> None:
     if squash:
         with View(engine, container, mounts=False) as root_fd:
-            layer.take(root_fd, overlay=False)
+            layer.take(root_fd, overlay=False, shift=shift_back(container.record))
         return
     fd = os.open(container.paths.upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        layer.take(fd, overlay=True, skip=_made_to_mount_upon(fd, container))
+        layer.take(fd, overlay=True, skip=_made_to_mount_upon(fd, container), shift=shift_back(container.record))
     finally:
         os.close(fd)
 

@@ -164,12 +164,9 @@ def _owner(side: Side, options: dict[str, Any]) -> tuple[int, int] | None:
         return None
     if side.container is None:
         return os.geteuid(), os.getegid()
-    linux = side.container.spec().get("linux") or {}
-    return _outside(linux.get("uidMappings")), _outside(linux.get("gidMappings"))
+    from crate.engine.user_namespaces import outside
 
-
-def _outside(mappings: list[dict[str, int]] | None) -> int:
-    return next((one["hostID"] for one in mappings or () if one["containerID"] == 0), 0)
+    return outside(side.container.record, 0, 0)
 
 
 def _is_content(path: str) -> bool:
@@ -222,11 +219,13 @@ def _copy(source: Side, target: Side, options: dict[str, Any]) -> None:
 
 def _archive(source: Side, follow: bool) -> None:
     """Writes the source as a tar archive to standard output."""
+    from crate.engine.user_namespaces import shift_back
     from crate.storage.durable import write_all
     from crate.storage.tree_archive import TreeArchive
 
     start, name = _source(source, follow)
-    archive = TreeArchive(lambda data: write_all(1, data), mounts=True)
+    assert source.container is not None
+    archive = TreeArchive(lambda data: write_all(1, data), mounts=True, shift=shift_back(source.container.record))
     if start.is_directory:
         archive.add_tree(start.open_directory(), "", name or ".")
     else:

@@ -72,10 +72,11 @@ def _prepare(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[C
             "directory": f"{roots.graphroot}/containers/{container_id}",
             "volumes": f"{roots.graphroot}/volumes",
         }
-        plan = planning.make(options, image, Host(roots.rootless), settings, place)
+        host = Host(roots.rootless)
+        plan = planning.make(options, image, host, settings, place)
         plan["record"]["image_name"] = image_name
         try:
-            made = _make(engine, container_id, name, plan, image, launches)
+            made = _make(engine, container_id, name, plan, image, host, launches)
         except NameInUseError:
             if options.get("name") or attempt == 7:
                 raise
@@ -88,7 +89,13 @@ def _prepare(engine: Engine, options: dict[str, Any], launches: bool) -> tuple[C
 
 
 def _make(
-    engine: Engine, container_id: str, name: str, plan: Plan, image: ImageRecord | None, launches: bool
+    engine: Engine,
+    container_id: str,
+    name: str,
+    plan: Plan,
+    image: ImageRecord | None,
+    host: Host,
+    launches: bool,
 ) -> tuple[Container, int]:
     layers = image["layers"] if image else []
     root_mount_fd = -1
@@ -99,6 +106,10 @@ def _make(
 
     def complete(stage: str) -> dict[str, str]:
         nonlocal root_mount_fd
+        if plan["ids"]:
+            from crate.engine.user_namespaces import settle
+
+            settle(engine, plan, record, host, f"{stage}/upper")
         root_mount_fd = mount_root(engine.roots, record, stage)
         volumes = [volume["name"] for volume in plan["volumes"] if volume["anonymous"]]
         if volumes:

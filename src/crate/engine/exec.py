@@ -17,6 +17,7 @@ from crate.plan.environment import exec_environment
 from crate.plan.host import Host
 from crate.plan.refusal import refuse_nul
 from crate.runtime import exec as runtime
+from crate.runtime.identity import keeps_groups
 from crate.runtime.user import lookup
 from crate.storage import journal
 
@@ -156,6 +157,7 @@ def enter(
         cgroup_v2=[path for path in (group.v2_path(), group.v2_path_of(state["pid"])) if path],
         seccomp=(spec.get("linux") or {}).get("seccomp"),
         seccomp_cache=f"{engine.roots.graphroot}/cache/seccomp",
+        keep_groups=keeps_groups(spec),
     )
     for fd in theirs:
         os.close(fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crate.engine.user_namespaces import shift_back
 from crate.engine.view import View
 from crate.storage import journal
 from crate.storage.durable import write_all
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def export(engine: Engine, container: Container, fd: int) -> None:
     """Writes the archive to a descriptor. StateError, OSError."""
     with View(engine, container, mounts=False) as root_fd:
-        archive = TreeArchive(lambda data: write_all(fd, data))
+        archive = TreeArchive(lambda data: write_all(fd, data), shift=shift_back(container.record))
         archive.add_tree(root_fd, "", "")
         archive.finish()
     journal.of_container(engine.roots, "export", container.record)

@@ -35,9 +35,9 @@ def fill(engine: Engine, plan: Plan, record: dict[str, Any], root_fd: int) -> No
         _FILLERS[slot["slot"]](engine, plan, record, slot, root_fd)
     record["anonymous_volumes"] = [volume["name"] for volume in plan["volumes"] if volume["anonymous"]]
     for volume in plan["volumes"]:
-        _use_volume(engine, plan, volume, root_fd)
+        _use_volume(engine, plan, record, volume, root_fd)
     for path in plan["chowns"]:
-        _change_owner(path, plan["spec"]["process"]["user"])
+        _change_owner(path, _owner(plan, record, path))
 
 
 def _check_networks(engine: Engine, request: Any) -> None:
@@ -52,7 +52,7 @@ def _check_networks(engine: Engine, request: Any) -> None:
 
 def _user(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
     process = plan["spec"]["process"]
-    if slot["groups"] and engine.roots.rootless:
+    if slot["groups"] and engine.roots.rootless and not record.get("ids"):
         _check_groups(slot["groups"])
     user, home = lookup(root_fd, slot["user"], slot["groups"])
     process["user"] = {**process["user"], **user}  # type: ignore[typeddict-item]
@@ -77,10 +77,10 @@ def _namespace(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, r
     other = containers.find(engine, slot["container"])
     kind = slot["type"] if slot["slot"] == "namespace" else "shm"
     record["joins"][kind] = {"container": other.id, "index": slot["index"]}
-    _depend_on(other, record)
+    depend_on(other, record)
 
 
-def _depend_on(other: containers.Container, record: dict[str, Any]) -> None:
+def depend_on(other: containers.Container, record: dict[str, Any]) -> None:
     """Notes at the other container that this one needs it. A note that nobody stands behind any more means nothing."""
     directory = f"{other.paths.directory}/{containers.DEPENDENTS}"
     try:
@@ -100,7 +100,7 @@ def _volumes_from(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot
     taken = {mount["destination"] for mount in record["mounts"]}
     points: list[MountPoint] = [point for point in other.record["mounts"] if point["type"] in ("bind", "volume")]
     record.setdefault("volumes_from", []).append(other.id)
-    _depend_on(other, record)
+    depend_on(other, record)
     for point in points:
         if point["destination"] in taken:
             continue
@@ -133,7 +133,16 @@ def _sandbox(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, roo
     sandbox_program.write(root_fd)
 
 
+def _account(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
+    from crate.engine.user_namespaces import outside
+    from crate.runtime.accounts import add_account
+
+    for entry in slot["entries"]:
+        add_account(root_fd, entry, outside(record, 0, 0))
+
+
 _FILLERS = {
+    "account": _account,
     "user": _user,
     "namespace": _namespace,
     "shm": _namespace,
@@ -144,23 +153,22 @@ _FILLERS = {
 }
 
 
-def _use_volume(engine: Engine, plan: Plan, wanted: Volume, root_fd: int) -> None:
+def _use_volume(engine: Engine, plan: Plan, record: dict[str, Any], wanted: Volume, root_fd: int) -> None:
     """Makes the volume if it is missing, with what the image has at its place."""
     from crate.storage import volumes
 
     if wanted["driver"] != "local":
         raise UsageError(f"volume {wanted['name']}: no such driver: {wanted['driver']}", "local is the only one")
     source_fd = None
+    fresh = not volumes.exists(engine.roots, wanted["name"])
     if wanted["copy"]:
         try:
             source_fd = open_in_root(root_fd, wanted["destination"], os.O_RDONLY | os.O_DIRECTORY)
         except OSError:
             pass  # the image has nothing there, or a file
     try:
-        if not volumes.exists(engine.roots, wanted["name"]) and (
-            wanted["anonymous"] or wanted["labels"] or wanted["options"]
-        ):
-            record = volumes.create(
+        if fresh and (wanted["anonymous"] or wanted["labels"] or wanted["options"]):
+            volume = volumes.create(
                 engine.roots,
                 wanted["name"],
                 labels=wanted["labels"],
@@ -170,17 +178,17 @@ def _use_volume(engine: Engine, plan: Plan, wanted: Volume, root_fd: int) -> Non
                 anonymous=wanted["anonymous"],
             )
         else:
-            record = volumes.use(engine.roots, wanted["name"], source_fd)
+            volume = volumes.use(engine.roots, wanted["name"], source_fd)
     finally:
         if source_fd is not None:
             os.close(source_fd)
     mount = plan["spec"]["mounts"][wanted["mount"]]
-    if record["options"].get("type") or record["options"].get("device"):
-        _mount_as_asked(mount, record["options"], wanted["name"])  # type: ignore[arg-type]
+    if volume["options"].get("type") or volume["options"].get("device"):
+        _mount_as_asked(mount, volume["options"], wanted["name"])  # type: ignore[arg-type]
     elif not _is_directory(mount["source"]):
         raise StateError(f"cannot mount {mount['source'].partition('/./')[2]} of volume {wanted['name']}: not there")
-    if wanted["chown"]:
-        _change_owner(mount["source"], plan["spec"]["process"]["user"])
+    if wanted["chown"] or (fresh and source_fd is None and record.get("ids") and "idmap" not in mount["options"]):
+        _change_owner(mount["source"], _owner(plan, record, mount["source"]))
 
 
 def _mount_as_asked(mount: dict[str, Any], options: dict[str, str], name: str) -> None:
@@ -210,11 +218,23 @@ def _is_directory(source: str) -> bool:
         os.close(fd)
 
 
-def _change_owner(source: str, user: Any) -> None:
-    """Gives a file, or a directory with all in it, to the container's user. No symbolic link in it is followed."""
+def _owner(plan: Plan, record: dict[str, Any], source: str) -> tuple[int, int]:
+    """Who the container's user is on the host; with an id-mapped mount of this source, who that is on the disk."""
+    user = plan["spec"]["process"]["user"]
+    uid, gid = user.get("uid", 0), user.get("gid", 0)
+    mapped = any(mount.get("source") == source and "uidMappings" in mount for mount in plan["spec"]["mounts"])
+    if not record.get("ids") or mapped:
+        return uid, gid
+    from crate.engine.user_namespaces import outside
+
+    return outside(record, uid, gid)
+
+
+def _change_owner(source: str, owner: tuple[int, int]) -> None:
+    """Gives a file, or a directory with all in it, to a user and group. No symbolic link in it is followed."""
     from crate.runtime.mounts import open_source
 
-    uid, gid = user.get("uid", 0), user.get("gid", 0)
+    uid, gid = owner
     fd = open_source(source)
     try:
         path = os.readlink(f"/proc/self/fd/{fd}")

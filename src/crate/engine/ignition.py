@@ -6,6 +6,7 @@ Each effect has its undo; when a step fails they run in reverse and the caller i
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from crate import cgroup, hotcore
@@ -102,6 +103,8 @@ def start(
         rows, columns = hello["size"]
         spec = {**spec, "process": {**spec["process"], "consoleSize": {"height": rows, "width": columns}}}
     output, stdin_fd, theirs = make_pipes(terminal, bool(record["interactive"]), hello.pop("streams", None))
+    if theirs and record.get("ids") and not hello.get("passthrough"):
+        _give_streams(record, spec, theirs)
     created = runtime.create(
         container.id,
         container.paths.files,
@@ -192,6 +195,17 @@ def start(
     if hello:
         journal.of_container(roots, "attach", record)
     return monitor.Monitor(facts, streams, listener, created.pidfd)
+
+
+def _give_streams(record: dict[str, Any], spec: dict[str, Any], fds: tuple[int, int, int]) -> None:
+    """The pipes belong to the container's user, who may open them again as /dev/stdout."""
+    from crate.engine.user_namespaces import outside
+
+    user = (spec.get("process") or {}).get("user") or {}
+    owner = outside(record, user.get("uid", 0), user.get("gid", 0))
+    for fd in fds:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, *owner)
 
 
 def _kill_at(record: dict[str, Any]) -> float | None:

@@ -36,11 +36,11 @@ def open_all(engine: Engine, container: Container, spec: dict[str, Any]) -> dict
 
 def _open(engine: Engine, container: Container, entry: dict[str, Any]) -> int:
     if not entry["writable"]:
-        return mount_layers(engine.roots, entry["layers"])
+        return mount_layers(engine.roots, entry["layers"], container.record.get("ids"))
     directory = f"{container.paths.directory}/image-{entry['index']}"
     for path in (directory, f"{directory}/upper", f"{directory}/work"):
         try:
             os.mkdir(path, 0o700 if path == directory else 0o755)
         except FileExistsError:
             pass
-    return mount_rootfs(engine.roots, directory, entry["layers"], volatile=True)
+    return mount_rootfs(engine.roots, directory, entry["layers"], volatile=True, ids=container.record.get("ids"))

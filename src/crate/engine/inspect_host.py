@@ -51,7 +51,7 @@ def host_config(engine: Engine, container: Container, spec: dict[str, Any]) -> d
         "IpcMode": modes["ipc"],
         "PidMode": "" if modes["pid"] == "private" else modes["pid"],
         "UTSMode": "" if modes["uts"] == "private" else modes["uts"],
-        "UsernsMode": options.get("userns") or "",
+        "UsernsMode": "" if modes["user"] == "host" else modes["user"],
         "Links": None,
         "OomScoreAdj": process.get("oomScoreAdj", 0),
         "Privileged": record["privileged"],
@@ -77,10 +77,11 @@ def host_config(engine: Engine, container: Container, spec: dict[str, Any]) -> d
         "ReadonlyPaths": linux.get("readonlyPaths") or [],
         **_resources(linux.get("resources") or {}, options),
     }
-    if linux.get("uidMappings"):
+    ids = record.get("ids")
+    if ids:
         found["IDMappings"] = {
-            "UidMap": _mappings(linux["uidMappings"]),
-            "GidMap": _mappings(linux.get("gidMappings") or []),
+            "UidMap": _mappings(ids["uids"]),
+            "GidMap": _mappings(ids["gids"]),
         }
     return found
 

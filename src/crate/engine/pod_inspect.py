@@ -89,7 +89,7 @@ def _infra(sandbox: Container, record: dict[str, Any]) -> dict[str, Any]:
         "Networks": attachments.names(network) or None,
         "NetworkOptions": None,
         "pid_ns": modes["pid"],
-        "userns": "host",
+        "userns": modes["user"],
         "uts_ns": modes["uts"],
     }
 

@@ -28,7 +28,7 @@ def mount_root(roots: Roots, record: dict[str, Any], directory: str) -> int:
     volatile = bool(record["remove"])
     path = record.get("rootfs")
     if not path:
-        return mount_rootfs(roots, directory, record["layers"], volatile=volatile)
+        return mount_rootfs(roots, directory, record["layers"], volatile=volatile, ids=record.get("ids"))
     if record.get("rootfs_overlay"):
         from crate.storage.rootfs import mount_upon
 

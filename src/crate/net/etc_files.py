@@ -22,7 +22,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
     """Writes the three into the container's directory; the spec binds them into the root file system.
 
     `record` has `files` and `network` of the plan. They are the container's to write, so they lie on the disk of its
-    other files and not in the memory of the run root.
+    other files and not in the memory of the run root: its root's, in a user namespace with the maps `ids`.
     """
     wanted = record["files"]
     hostname = wanted["hostname"]
@@ -51,9 +51,14 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
             host_gateway="127.0.0.1" if shares_host else (endpoints[0]["gateway"] if endpoints else ""),
             host_file=files.read_host_file("/etc/hosts") if shares_host else None,
         )
+    owner = None
+    if record.get("ids"):
+        from crate.ns.idmap import outside_id
+
+        owner = outside_id(record["ids"]["uids"], 0), outside_id(record["ids"]["gids"], 0)
     for name, text in texts.items():
         if text is not None:
-            _write(f"{directory}/{name}", text)
+            _write(f"{directory}/{name}", text, owner)
 
 
 def add_own_addresses(directory: str, endpoint: Endpoint, hostname: str) -> None:
@@ -88,7 +93,7 @@ def _change_hosts(directory: str, change: Callable[[str], str]) -> None:
         os.close(fd)
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str, owner: tuple[int, int] | None) -> None:
     """A new file in place of the last start's, whose size, owner and mode the container may have changed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
@@ -98,3 +103,5 @@ def _write(path: str, text: str) -> None:
         fd = os.open(path, flags, 0o644)
     with open(fd, "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
+        if owner:
+            os.fchown(fd, *owner)

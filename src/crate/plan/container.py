@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # What podman has behind the directory of --rootfs: changes go to an upper layer, the directory stays as it is.
 OVERLAY_SUFFIX = ":O"
+_KEEP_GROUPS = "keep-groups"
+# crun's word for it, so that the bundle means the same to both
+_KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
 # What a plain bundle complies with; crun before 1.9 refuses every other version.
 _OCI_VERSION = "1.0.2"
 # As docker sets them in a network of the container's own: any user in it may listen on port 80, and ping.
@@ -45,7 +48,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     config: Mapping[str, Any] = (image or {}).get("config", {}).get("config") or {}
     container_id = place["id"]
     request, warnings = make_network(options, config, host, settings, container_id)
-    namespaces = Namespaces(options, request, settings)
+    namespaces = Namespaces(options, request, settings, host)
     security = Security(options, host, settings)
     mounts = Mounts(options, config, host, settings, place, namespaces, security)
     capabilities = make_capabilities(options, host, settings)
@@ -83,6 +86,8 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
         spec["annotations"] = _annotations(options["annotation"])
     record = make_record(options, image, host, settings, container_id)
     user = make_user(options, config)
+    if namespaces.user and not options.get("user"):
+        user = namespaces.user
     record.update(
         entrypoint=entrypoint,
         command=command,
@@ -96,15 +101,30 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     )
     has_home = any(entry.startswith("HOME=") for entry in environment)
     groups = list(options.get("group_add") or ())
+    if _KEEP_GROUPS in groups:
+        if len(groups) > 1:
+            raise UsageError(
+                f"the '--group-add {_KEEP_GROUPS}' option is not allowed with any other --group-add options"
+            )
+        groups = []
+        spec.setdefault("annotations", {})[_KEEP_GROUPS_ANNOTATION] = "1"
+    accounts: list[Slot] = []
+    if namespaces.user or options.get("hostuser") or options.get("passwd_entry") is not None:
+        from crate.plan.accounts import make_accounts
+
+        mounted = {mount["destination"] for mount in mounts.own}
+        accounts = make_accounts(options, host, namespaces.user, process["cwd"], mounted)
     sandbox: list[Slot] = [{"slot": "sandbox"}] if options.get("infra") == "sandbox" else []
     return {
         "spec": spec,
         "record": record,
+        "ids": namespaces.ids,
         "network": request,
         "files": make_files(options, request, settings),
         "volumes": mounts.volumes,
         "chowns": mounts.chowns,
         "slots": [
+            *accounts,
             {"slot": "user", "user": user, "groups": groups, "home": not has_home},
             *namespaces.slots,
             *mounts.slots,
@@ -159,12 +179,10 @@ def _linux(
         "maskedPaths": security.masked,
         "readonlyPaths": security.read_only,
     }
-    if namespaces.uid_mappings:
-        linux["uidMappings"], linux["gidMappings"] = namespaces.uid_mappings, namespaces.gid_mappings
     sysctls = {}
     if namespaces.modes["network"] == "private":
         sysctls = dict(_UNPRIVILEGED)
-        if namespaces.gid_mappings:
+        if namespaces.ids:
             del sysctls["net.ipv4.ping_group_range"]
         elif host.rootless:
             sysctls["net.ipv4.ping_group_range"] = _ping_groups(host.mapped_gids())

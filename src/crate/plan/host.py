@@ -116,10 +116,43 @@ class Host:
         """The capabilities that a process here can have at all, as bits."""
         return self._capabilities("CapBnd")
 
+    def mapped_uids(self) -> list[tuple[int, int]]:
+        """The user ids of an ordinary user's namespace, from 0 up without a gap: (what it is outside, how many)."""
+        return self._mapped("/proc/self/uid_map")
+
     def mapped_gids(self) -> list[tuple[int, int]]:
         """The group ids of an ordinary user's namespace, from 0 up without a gap: (what it is outside, how many)."""
+        return self._mapped("/proc/self/gid_map")
+
+    def own_ids(self) -> tuple[int, int]:
+        """The uid and gid of the ordinary user who is root in this namespace."""
+        return self.mapped_uids()[0][0], self.mapped_gids()[0][0]
+
+    def subordinate(self, path: str, name: str) -> list[tuple[int, int]]:
+        """The ranges of a name in a file as subuid(5) describes it: (first id, how many)."""
+        try:
+            lines = [line.strip().split(":") for line in self.read_text(path).splitlines()]
+        except OSError:
+            return []
+        return [
+            (int(line[1]), int(line[2]))
+            for line in lines
+            if len(line) == 3 and line[0] == name and line[1].isdigit() and line[2].isdigit() and int(line[2])
+        ]
+
+    def account(self, name: str) -> list[str] | None:
+        """The fields of a user's entry in the host's database, by name or number; None for no such user."""
+        from pwd import getpwnam, getpwuid
+
+        try:
+            found = getpwuid(int(name)) if name.isdigit() else getpwnam(name)
+        except (KeyError, OverflowError):
+            return None
+        return [str(field) for field in found]
+
+    def _mapped(self, path: str) -> list[tuple[int, int]]:
         found, count = [], 0
-        for line in self.read_text("/proc/self/gid_map").splitlines():
+        for line in self.read_text(path).splitlines():
             inside, outside, size = map(int, line.split())
             if inside == count:
                 found.append((outside, size))

@@ -51,7 +51,7 @@ class Mounts:
 
             asked = make_volumes(options, config, host, place)
             own, self.volumes, self.chowns = list(asked.mounts.values()), asked.volumes, asked.chowns
-            _map_ids(own, namespaces)
+            _check_idmap(own, namespaces)
         self.own = own
         taken = {mount["destination"] for mount in own}
         entries = _kernel_file_systems(options, host, namespaces, security)
@@ -94,12 +94,10 @@ def _volumes_from(given: str) -> Slot:
     return {"slot": "volumes_from", "container": container, "read_only": "ro" in words.split(",")}
 
 
-def _map_ids(mounts: list[Mount], namespaces: Namespaces) -> None:
+def _check_idmap(mounts: list[Mount], namespaces: Namespaces) -> None:
     for mount in mounts:
-        if "idmap" in mount["options"]:
-            if not namespaces.uid_mappings:
-                raise UsageError(f"cannot map the ids of {mount['destination']}: idmap needs --uidmap or --userns")
-            mount["uidMappings"], mount["gidMappings"] = namespaces.uid_mappings, namespaces.gid_mappings
+        if "idmap" in mount["options"] and not namespaces.ids:
+            raise UsageError(f"cannot map the ids of {mount['destination']}: idmap needs --uidmap or --userns")
 
 
 def _depth(mount: Mount) -> int:

@@ -6,8 +6,9 @@ from crate.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from crate.oci.runtime_spec import LinuxIDMapping, LinuxNamespace
-    from crate.plan.shapes import NetworkRequest, Options, Slot
+    from crate.oci.runtime_spec import LinuxNamespace
+    from crate.plan.host import Host
+    from crate.plan.shapes import IdRequest, NetworkRequest, Options, Slot
     from crate.settings import Settings
 
 # option → (namespace of the spec, the name in docker's errors, modes that are words)
@@ -17,20 +18,24 @@ _MODES = {
     "uts": ("uts", "UTS", ("", "private", "host")),
     "cgroupns": ("cgroup", "CGROUP", ("", "private", "host")),
 }
+_USERS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
 
 
 class Namespaces:
     """The modes in force, and what they make of the spec. `modes` maps pid, ipc, uts, cgroup, network, user to a mode:
-    `private`, `host`, `none`, `shareable`, `container:ID` or `ns:PATH`."""
+    `private`, `host`, `none`, `shareable`, `container:ID` or `ns:PATH`.
 
-    __slots__ = ("entries", "gid_mappings", "modes", "slots", "uid_mappings")
+    `ids` asks for the maps of a user namespace, `user` is who the process is in it unless somebody says otherwise.
+    """
 
-    def __init__(self, options: Options, network: NetworkRequest, settings: Settings) -> None:
+    __slots__ = ("entries", "ids", "modes", "slots", "user")
+
+    def __init__(self, options: Options, network: NetworkRequest, settings: Settings, host: Host) -> None:
         self.entries: list[LinuxNamespace] = [{"type": "mount"}]
         self.slots: list[Slot] = []
         self.modes: dict[str, str] = {}
-        self.uid_mappings: list[LinuxIDMapping] = []
-        self.gid_mappings: list[LinuxIDMapping] = []
+        self.ids: IdRequest | None = None
+        self.user = ""
         self._add_network(network)
         for option, (kind, title, words) in _MODES.items():
             mode = options.get(option)
@@ -39,14 +44,13 @@ class Namespaces:
             if mode not in words and not _is_reference(mode):
                 raise UsageError(f"--{option}: invalid {title} mode", f"{mode!r} is none of {_listed(words)}")
             self._add(kind, mode or "private")
-        user = options.get("userns")
-        if user or options.get("uidmap") or options.get("gidmap") or settings.get("containers.userns"):
-            from crate.plan.id_mappings import make_mappings
+        self.modes["user"] = "host"
+        if any(options.get(name) for name in _USERS) or settings.get("containers.userns"):
+            from crate.plan.id_mappings import UserNamespace
 
-            self.uid_mappings, self.gid_mappings = make_mappings(options, settings)
-            if self.uid_mappings:
-                self.entries.append({"type": "user"})
-        self.modes["user"] = "private" if self.uid_mappings else "host"
+            users = UserNamespace(options, settings, host)
+            self.ids, self.user = users.request, users.user
+            self._add("user", users.mode)
 
     def _add(self, kind: str, mode: str) -> None:
         self.modes[kind] = mode

@@ -33,7 +33,7 @@ _ONCE = (
     *("start", "destroy"),
 )
 _OF_MEMBER = ("pod_id", "pod_hostname", "pod_without", "cidfile")
-_USERS = ("uidmap", "gidmap", "subuidname", "subgidname")
+_USERS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
 _POLICIES = ("continue", "stop")
 
 
@@ -58,20 +58,12 @@ def check_pod(options: Options) -> None:
     """UsageError for what a pod cannot have, or cannot have without a sandbox."""
     if options.get("infra_conmon_pidfile"):
         raise UsageError("--infra-conmon-pidfile is not supported: crate has no conmon")
-    for name in _USERS:
-        if options.get(name):
-            raise UsageError(f"--{name} is not supported for a pod")
-    if options.get("userns") not in (None, "", "host"):
-        raise UsageError(
-            "--userns is not supported for a pod: its containers are in the user namespace that crate runs in",
-            "run crate without root",
-        )
     if options.get("exit_policy") not in (None, *_POLICIES):
         raise UsageError(f'invalid pod exit policy: "{options["exit_policy"]}"', f"one of {', '.join(_POLICIES)}")
     if options.get("infra") is False:
         if parse_share(options.get("share") or "none"):
             raise UsageError(f"cannot set share({options['share']}) namespaces without an infra container")
-        for name in ("infra_command", "infra_image", "infra_name", *_OF_SANDBOX):
+        for name in ("infra_command", "infra_image", "infra_name", *_OF_SANDBOX, *_USERS):
             if options.get(name):
                 raise UsageError(f"cannot set --{name.replace('_', '-')} without an infra container")
 
@@ -81,7 +73,9 @@ def sandbox_options(options: Options, pod: Mapping[str, Any]) -> Options:
 
     It runs one program, which needs no right at all: it waits, reaps what it is pid 1 of, and ends at SIGTERM.
     """
-    made = {name: options[name] for name in _OF_SANDBOX if options.get(name)}
+    made = {name: options[name] for name in (*_OF_SANDBOX, *_USERS) if options.get(name)}
+    if not any(name in made for name in _USERS):
+        made["userns"] = "host"  # whatever containers outside of pods have
     network = made.get("network") or []
     modes = [network] if isinstance(network, str) else network
     if made.get("uts") != "host" and modes != ["host"]:
@@ -124,6 +118,11 @@ def member_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> Op
     made["pod_id"] = pod["id"]
     shared = [kind for kind in pod["share"] if sandbox]
     own = pod["sandbox"]
+    if any(options.get(name) for name in _USERS):
+        raise UsageError("--userns and --pod cannot be set together", "pod create takes --userns")
+    if shared:
+        has_users = any(own.get(name) for name in _USERS[1:]) or own.get("userns") not in (None, "host")
+        made["userns"] = f"container:{sandbox}" if has_users else "host"
     for kind in shared:
         option = _OPTIONS[kind]
         if kind == "net":
@@ -165,6 +164,8 @@ def unjoined_options(options: Options, pod: Mapping[str, Any], sandbox: str) -> 
         shared = (f"container:{sandbox}", [f"container:{sandbox}"])
         if kind in pod["share"] and (made.get(option) in shared or made.get(option) == pod["sandbox"].get(option)):
             made.pop(option, None)
+    if made.get("userns") in ("host", f"container:{sandbox}"):
+        del made["userns"]
     if made.get("cgroup_parent") == pod["cgroup"]:
         del made["cgroup_parent"]
     if made.get("volumes_from"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-from crate.oci.runtime_spec import Spec
+from crate.oci.runtime_spec import LinuxIDMapping, Spec
 
 Options = dict[str, Any]
 
@@ -84,6 +84,7 @@ class Slot(TypedDict, total=False):
 
     user        `user` (`NAME|UID[:GROUP|GID]`, empty: root) and `groups` → process.user; with `home` also HOME of the
                 environment. Both are looked up in the root filesystem.
+    account     `entries` as in passwd(5), added to the root filesystem's /etc/passwd unless their ids are there
     namespace   the `type` namespace of `container` → the path of entry `index` of linux.namespaces
     shm         /dev/shm of `container` → the source of entry `index` of mounts
     file        `file` (hosts, hostname, resolv.conf) in the directory of `container` → the source of entry `index`
@@ -95,12 +96,29 @@ class Slot(TypedDict, total=False):
     slot: str
     user: str
     groups: list[str]
+    entries: list[str]
     home: bool
     type: str
     container: str
     index: int
     file: str
     read_only: bool
+
+
+class IdRequest(TypedDict):
+    """The maps of a user namespace, as seen from the one that crate runs in. `kind` is one of
+
+    given       `uids` and `gids`
+    auto        a range that no other container has, of `size` ids (0: what the image needs), around `uids`, `gids`
+    container   those of the container `target`, whose namespace is joined
+    ns          those of the namespace with the file `target`, which is joined
+    """
+
+    kind: str
+    uids: list[LinuxIDMapping]
+    gids: list[LinuxIDMapping]
+    target: str
+    size: int
 
 
 class Plan(TypedDict):
@@ -111,6 +129,7 @@ class Plan(TypedDict):
 
     spec: Spec
     record: dict[str, Any]
+    ids: IdRequest | None
     network: NetworkRequest
     files: Files
     volumes: list[Volume]

@@ -14,15 +14,12 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "chrootdirs": (),
     "cpu_count": ("0",),
     "cpu_percent": ("0",),
-    "gidmap": (),
     "gpus": (),
-    "hostuser": (),
     "io_maxbandwidth": ("0",),
     "io_maxiops": ("0",),
     "isolation": ("default",),
     "link": (),
     "link_local_ip": (),
-    "passwd_entry": (),
     "pidfile": (),
     "preserve_fds": ("0",),
     "requires": (),
@@ -30,15 +27,10 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "seccomp_policy": ("default",),
     "secret": (),
     "storage_opt": (),
-    "subgidname": (),
-    "subuidname": (),
     "systemd": ("true", "false"),
-    "uidmap": (),
     "use_api_socket": (),
     "volume_driver": ("local",),
 }
-# The runtime makes such a user namespace for the bundles of others; the layers of an image cannot be shifted yet.
-_OWN_USERS = "the containers of an ordinary user are in a user namespace of that user: run crate without root"
 _WINDOWS = "it limits containers of Windows; Linux has --cpus and --device-read-bps"
 _HINTS = {
     "cpu_count": _WINDOWS,
@@ -51,8 +43,6 @@ _HINTS = {
     "storage_opt": "no storage driver here has quotas for containers",
     "use_api_socket": "there is no daemon, so there is no socket",
     "volume_driver": "local is the only one",
-    "gidmap": _OWN_USERS,
-    "uidmap": _OWN_USERS,
     "link": "containers of one network find each other by name",
     "seccomp_policy": "--security-opt seccomp=FILE takes a profile",
 }

@@ -7,7 +7,7 @@ import os
 from crate.errors import HostError
 from crate.linux import mount as m
 from crate.linux import namespace
-from crate.runtime.lending import lend
+from crate.ns.lending import lend
 from crate.runtime.mounts import MountOptions, apply_attributes
 
 TYPE_CHECKING = False

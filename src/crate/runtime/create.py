@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal
 import errno
 import os
+import resource
 from struct import pack, unpack
 
 from crate.errors import HostError, UsageError
@@ -12,8 +13,9 @@ from crate.linux import namespace, process
 from crate.linux.namespace import KINDS
 from crate.ns.idmap import write_maps
 from crate.runtime import hooks, init
+from crate.runtime.identity import keeps_groups, limit_values
 from crate.runtime.init import InitPlan
-from crate.runtime.mounts import idmapped_binds
+from crate.runtime.mounts import binds, idmapped_binds
 from crate.runtime.seccomp import compiled, load_flags
 from crate.runtime.sync import Channel, SetupError, failure, pair
 
@@ -63,8 +65,9 @@ class Created:
 
     def _proceed(self) -> None:
         linux = self.spec.get("linux") or {}
-        if linux.get("uidMappings") or linux.get("gidMappings"):
+        if _has_own_users(linux):
             write_maps(self.pid, linux.get("uidMappings") or [], linux.get("gidMappings") or [])
+            _grant(self.pid, self.spec.get("process") or {})
         try:
             hooks.run_hooks(self.spec, "prestart", self.state)
             hooks.run_hooks(self.spec, "createRuntime", self.state)
@@ -133,22 +136,49 @@ def create(
         plan.state["annotations"] = spec["annotations"]
     plan.root_mount_fd, plan.root_path = root_mount_fd, root_path
     plan.mountpoint = mountpoint or root_path
-    plan.stdio, plan.bind_devices = stdio, bind_devices
+    other_users = any(entry["type"] == "user" for entry in linux.get("namespaces") or ())
+    plan.stdio, plan.bind_devices = stdio, bind_devices or other_users
+    plan.keep_groups = keeps_groups(spec)
     plan.cgroup_tasks = cgroup.join_paths() if cgroup else []
     plan.cgroup_mounts = cgroup_mounts or []
     seccomp = linux.get("seccomp")
     plan.seccomp = compiled(seccomp, seccomp_cache) if seccomp else None
     plan.seccomp_flags = load_flags(seccomp) if seccomp else 0
     plan.made_mounts = {**idmapped_binds(spec), **(mount_fds or {})}
+    if other_users:
+        # Root of the container may not go where root of the host can: every bind is made here.
+        plan.made_mounts.update(binds(spec, plan.made_mounts))
     clone_flags = _namespaces(linux, plan)
     hooked = spec.get("hooks") or {}
     plan.handshake = bool(
-        clone_flags & namespace.CLONE_NEWUSER
-        or not clone_flags & namespace.CLONE_NEWPID
-        or hooked.get("prestart")
-        or hooked.get("createRuntime")
+        other_users or not clone_flags & namespace.CLONE_NEWPID or hooked.get("prestart") or hooked.get("createRuntime")
     )
     return _clone(container_id, plan, clone_flags, cgroup)
+
+
+def _has_own_users(linux: dict[str, Any]) -> bool:
+    """Whether the container gets a new user namespace."""
+    return any(entry["type"] == "user" and not entry.get("path") for entry in linux.get("namespaces") or ())
+
+
+def _grant(pid: int, process_spec: dict[str, Any]) -> None:
+    """The limits and the OOM score that root of another user namespace may not give itself; as far as this process may:
+    init tries once more, and tells."""
+    for limit in process_spec.get("rlimits") or ():
+        number = getattr(resource, limit["type"], None)
+        if number is not None:
+            try:
+                resource.prlimit(pid, number, limit_values(limit))
+            except (OSError, ValueError):
+                pass
+    score = process_spec.get("oomScoreAdj")
+    if score is not None:
+        try:
+            fd = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, str(score).encode())
+            os.close(fd)
+        except OSError:
+            pass
 
 
 def _namespaces(linux: dict[str, Any], plan: InitPlan) -> int:
@@ -169,8 +199,8 @@ def _namespaces(linux: dict[str, Any], plan: InitPlan) -> int:
             late |= flag
         else:
             flags |= flag
-    # The user namespace is joined first: it owns the others.
-    plan.join_fds.sort(key=lambda pair: pair[1] != namespace.CLONE_NEWUSER)
+    # The user namespace is joined last: in it there is no right to join those that it does not own.
+    plan.join_fds.sort(key=lambda pair: pair[1] == namespace.CLONE_NEWUSER)
     plan.new_namespaces = flags | late
     if not flags & namespace.CLONE_NEWNS:
         raise UsageError("the spec has no new mount namespace: crate runs containers only in one of their own")
@@ -184,14 +214,19 @@ def _clone(container_id: str, plan: InitPlan, flags: int, cgroup: CgroupLike | N
         ours.close()
         init.run(plan, theirs)
 
-    cgroup_fd, pid_join = -1, [fd for fd, flag in plan.join_fds if flag == namespace.CLONE_NEWPID]
-    plan.join_fds = [pair for pair in plan.join_fds if pair[1] != namespace.CLONE_NEWPID]
+    cgroup_fd = -1
+    # A pid namespace is for children to come; a joined user namespace owns the new ones, and a new one has no right to
+    # join others: those are joined before init is born.
+    users = namespace.CLONE_NEWUSER
+    all_early = flags & users or any(flag == users for _, flag in plan.join_fds)
+    early = [pair for pair in plan.join_fds if all_early or pair[1] == namespace.CLONE_NEWPID]
+    plan.join_fds = [pair for pair in plan.join_fds if pair not in early]
     v2 = cgroup.v2_path() if cgroup else None
     try:
         if v2:
             cgroup_fd = os.open(v2, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if pid_join or flags & namespace.CLONE_NEWTIME:
-            pid, pidfd = _clone_elsewhere(plan, flags, child, cgroup_fd, pid_join)
+        if early or flags & namespace.CLONE_NEWTIME:
+            pid, pidfd = _clone_elsewhere(plan, flags, child, cgroup_fd, early)
         else:
             pid, pidfd = process.clone(flags, child, cgroup_fd)
     except OSError as error:
@@ -203,7 +238,7 @@ def _clone(container_id: str, plan: InitPlan, flags: int, cgroup: CgroupLike | N
     theirs.close()
     for fd, _ in plan.join_fds:
         os.close(fd)
-    for fd in (*pid_join, *plan.made_mounts.values()):
+    for fd in (*(fd for fd, _ in early), *plan.made_mounts.values()):
         os.close(fd)
     plan.state["pid"] = pid
     created = Created(pid, pidfd, ours, plan.spec, plan.state)
@@ -217,11 +252,11 @@ def _clone(container_id: str, plan: InitPlan, flags: int, cgroup: CgroupLike | N
 
 
 def _clone_elsewhere(
-    plan: InitPlan, flags: int, child: Callable[[], NoReturn], cgroup_fd: int, pid_join: list[int]
+    plan: InitPlan, flags: int, child: Callable[[], NoReturn], cgroup_fd: int, early: list[tuple[int, int]]
 ) -> tuple[int, int]:
-    """A child of this process that is born in a joined pid namespace, or in a new time namespace.
+    """A child of this process that is born in joined namespaces, or in a new time namespace.
 
-    Both concern the children to come only, and an ordinary user has no way back from them (setns(2) wants
+    Pid and time namespaces concern the children to come only, and there is no way back from some (setns(2) wants
     CAP_SYS_ADMIN over the host's): so a helper goes there, and the child gets the helper's parent.
     """
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
@@ -233,8 +268,8 @@ def _clone_elsewhere(
     def helper() -> NoReturn:
         pid, code = 0, 0
         try:
-            for fd in pid_join:
-                namespace.setns(fd, namespace.CLONE_NEWPID)
+            for fd, flag in early:
+                namespace.setns(fd, flag)
             if flags & namespace.CLONE_NEWTIME:
                 _enter_time(plan.spec.get("linux") or {})
             pid, _ = process.clone(flags & ~namespace.CLONE_NEWTIME | process.CLONE_PARENT, born, cgroup_fd)

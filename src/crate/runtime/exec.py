@@ -42,11 +42,12 @@ def enter(
     cgroup_v2: list[str],
     seccomp: LinuxSeccomp | None,
     seccomp_cache: str | None = None,
+    keep_groups: bool = False,
 ) -> Entered:
     """Starts `spec_process` (an OCI `process`) in the namespaces and the cgroup of the process `init_pidfd` means.
 
     The calling process afterwards has its children born in the container's pid namespace: it is for one exec only.
-    `cgroup_v2` are directories of cgroups v2, the first that takes a process is joined.
+    `cgroup_v2` are directories of cgroups v2, the first that takes a process is joined. `keep_groups` as in init.
     Raises CommandNotFound (127) and CommandError (126) as init told them.
     """
     program = (compiled(seccomp, seccomp_cache), load_flags(seccomp)) if seccomp else (None, 0)
@@ -55,7 +56,7 @@ def enter(
 
     def child() -> NoReturn:
         ours.close()
-        _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, program, theirs)
+        _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, (*program, keep_groups), theirs)
 
     cgroup_fd = -1
     try:
@@ -117,7 +118,7 @@ def _enter(
     spec_process: dict[str, Any],
     stdio: tuple[int, int, int],
     cgroup_tasks: list[str],
-    program: tuple[bytes | None, int],
+    program: tuple[bytes | None, int, bool],
     channel: Channel,
 ) -> NoReturn:
     """Process `crate:exec`: child of the caller, born in the container's pid namespace.

@@ -25,7 +25,7 @@ def set_rlimits(rlimits: list[dict[str, Any]]) -> None:
         number = getattr(resource, limit["type"], None)
         if number is None:
             raise SetupError(f"cannot set rlimit {limit['type']}: unknown to this system")
-        soft, hard = (-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"]))
+        soft, hard = limit_values(limit)
         try:
             resource.setrlimit(number, (soft, hard))
         except (OSError, ValueError):
@@ -35,8 +35,22 @@ def set_rlimits(rlimits: list[dict[str, Any]]) -> None:
             raise SetupError(text, OSError(errno.EPERM, ""), hint=hint) from None
 
 
-def become(process: dict[str, Any], seccomp: bytes | None, seccomp_flags: int) -> None:
-    """Ids, capabilities, no_new_privs and the seccomp filter of `process`, in the one order that the kernel allows."""
+def limit_values(limit: dict[str, Any]) -> tuple[int, int]:
+    """Soft and hard value of a limit of the spec, as setrlimit(2) takes them."""
+    soft, hard = (-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"]))
+    return soft, hard
+
+
+def keeps_groups(spec: dict[str, Any]) -> bool:
+    """Whether the process keeps its caller's supplementary groups, as crun(1) has it."""
+    return (spec.get("annotations") or {}).get("run.oci.keep_original_groups") == "1"
+
+
+def become(process: dict[str, Any], seccomp: bytes | None, seccomp_flags: int, keep_groups: bool = False) -> None:
+    """Ids, capabilities, no_new_privs and the seccomp filter of `process`, in the one order that the kernel allows.
+
+    `keep_groups`: the supplementary groups stay those of the caller.
+    """
     user = process.get("user") or {}
     wanted = process.get("capabilities")
     no_new_privileges = bool(process.get("noNewPrivileges"))
@@ -47,7 +61,7 @@ def become(process: dict[str, Any], seccomp: bytes | None, seccomp_flags: int) -
             sets = {name: mask(wanted.get(name) or []) for name in _SETS}
             drop_bounding(sets["bounding"])
             prctl(PR_SET_KEEPCAPS, 1)
-        _set_ids(user)
+        _set_ids(user, keep_groups)
         if wanted is not None:
             prctl(PR_SET_KEEPCAPS, 0)
             have = capget()[1]
@@ -72,10 +86,11 @@ def give_terminal(slave: int, user: dict[str, Any]) -> None:
         raise _unmapped("uid", str(user["uid"])) if error.errno == errno.EINVAL else error from None
 
 
-def _set_ids(user: dict[str, Any]) -> None:
+def _set_ids(user: dict[str, Any], keep_groups: bool) -> None:
     uid, gid, groups = user.get("uid", 0), user.get("gid", 0), user.get("additionalGids") or []
     try:
-        os.setgroups(groups)
+        if not keep_groups:
+            os.setgroups(groups)
     except PermissionError:
         pass  # a user namespace of a single id denies it: no group can be dropped, and the image's are not there
     except OSError as error:

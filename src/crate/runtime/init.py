@@ -34,6 +34,7 @@ class InitPlan:
         "cgroup_tasks",
         "handshake",
         "join_fds",
+        "keep_groups",
         "made_mounts",
         "mountpoint",
         "new_namespaces",
@@ -60,6 +61,7 @@ class InitPlan:
     join_fds: list[tuple[int, int]]
     new_namespaces: int
     handshake: bool
+    keep_groups: bool
     made_mounts: dict[int, int]
     bind_devices: bool
 
@@ -93,10 +95,11 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
         _write(path, b"0", "cannot join cgroup")
     for fd, flag in plan.join_fds:
         _join(fd, flag)
+    mountpoint_fd = _open_mountpoint(plan.mountpoint)  # as root of the host: that of the container may not get there
     if plan.handshake:
         channel.send("namespaced")
         channel.expect("proceed")
-        if plan.new_namespaces & namespace.CLONE_NEWUSER:
+        if any(entry["type"] == "user" for entry in linux.get("namespaces") or ()):
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
     late = plan.new_namespaces & namespace.CLONE_NEWCGROUP
@@ -109,7 +112,7 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
         # after the parent has opened what it needs of /proc/PID, which takes the handshake.
         prctl(PR_SET_DUMPABLE, 0)
     rootfs.enter_private_mounts(linux.get("rootfsPropagation") or "")
-    root_fd = rootfs.attach_root(plan.root_mount_fd, plan.root_path, plan.mountpoint)
+    root_fd = rootfs.attach_root(plan.root_mount_fd, plan.root_path, mountpoint_fd)
     rootfs.furnish(root_fd, spec, plan.cgroup_mounts, plan.made_mounts, plan.bind_devices)
     hooks.run_hooks(spec, "createContainer", plan.state)
     _make_working_directory(root_fd, process.get("cwd") or "/")
@@ -151,13 +154,20 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
     channel.expect("start")
     hooks.run_hooks(spec, "startContainer", plan.state)
     identity.reset_signals()
-    identity.become(process, plan.seccomp, plan.seccomp_flags)
+    identity.become(process, plan.seccomp, plan.seccomp_flags, plan.keep_groups)
     prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)  # setuid(2) cleared it
     if channel.is_closed():  # the parent died meanwhile: pid 1 of a namespace has no ppid to look at
         os._exit(70)
     if not is_there:
         identity.enter_directory(cwd)
     identity.execute(program, process)
+
+
+def _open_mountpoint(path: str) -> int:
+    try:
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SetupError(f"cannot open {path} to mount the root file system", error) from None
 
 
 def _write(path: str, data: bytes, action: str) -> None:

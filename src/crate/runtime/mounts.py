@@ -156,8 +156,19 @@ def mount_entry(root_fd: int, entry: dict[str, Any], made_fd: int = -1) -> None:
     try:
         mount_fd = _new_file_system(fstype, source, options)
     except OSError as error:
-        raise SetupError(f"cannot mount {fstype} on {target}{_kernel_says(error)}", error) from None
+        raise SetupError(
+            f"cannot mount {fstype} on {target}{_kernel_says(error)}", error, hint=_hint(fstype, error)
+        ) from None
     _attach_at(root_fd, mount_fd, target, fstype, options, True)
+
+
+def _hint(fstype: str, error: OSError) -> str | None:
+    if fstype in _VIRTUAL and error.errno == errno.EPERM:
+        return (
+            "the kernel shows it to who owns the network or pid namespace: --userns container:ID with that of a "
+            "container; or the host's own is covered in places"
+        )
+    return None
 
 
 def _kernel_says(error: OSError) -> str:
@@ -212,6 +223,22 @@ def make_bind(source: str, options: MountOptions, userns_fd: int = -1) -> int:
         return mount_fd
     finally:
         os.close(source_fd)
+
+
+def binds(spec: dict[str, Any], made: dict[int, int]) -> dict[int, int]:
+    """The binds of a spec less those that are `made`, detached: place in spec.mounts -> descriptor. HostError."""
+    found: dict[int, int] = {}
+    for index, entry in enumerate(spec.get("mounts") or []):
+        options = MountOptions(entry.get("options") or [])
+        if index in made or not (options.bind or entry.get("type") == "bind"):
+            continue
+        try:
+            found[index] = make_bind(entry.get("source") or "", options)
+        except OSError as error:
+            raise HostError(
+                f"cannot bind mount {entry.get('source')} on {entry['destination']}: {error.strerror}"
+            ) from None
+    return found
 
 
 def idmapped_binds(spec: dict[str, Any]) -> dict[int, int]:

@@ -48,16 +48,18 @@ def enter_private_mounts(propagation: str) -> None:
         raise SetupError("cannot make the mount namespace private", error) from None
 
 
-def attach_root(root_mount_fd: int, root_path: str, mountpoint: str) -> int:
-    """Attaches the root (a detached mount, or a bind of the bundle's directory) and gives a descriptor of it."""
+def attach_root(root_mount_fd: int, root_path: str, mountpoint_fd: int) -> int:
+    """Attaches the root (a detached mount, or a bind of the bundle's directory) and gives a descriptor of it.
+
+    Takes the descriptor of the mount point.
+    """
     try:
         if root_mount_fd < 0:
             source = os.open(root_path, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             root_mount_fd = bind_clone(source, True)
             os.close(source)
-        target = os.open(mountpoint, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        attach(root_mount_fd, target)
-        os.close(target)
+        attach(root_mount_fd, mountpoint_fd)
+        os.close(mountpoint_fd)
         # The parent of the root must not be shared, or pivot_root(2) fails with EINVAL.
         m.mount_setattr(root_mount_fd, "", m.AT_EMPTY_PATH, 0, 0, m.MS_PRIVATE)
         return root_mount_fd

@@ -11,7 +11,7 @@ from crate.errors import HostError, StateError
 from crate.linux import mount as m
 from crate.linux import namespace
 from crate.linux.process import PR_SET_DUMPABLE, prctl
-from crate.runtime.lending import lend
+from crate.ns.lending import lend
 from crate.runtime.mounts import attach, mount_entry
 from crate.runtime.sync import SetupError
 

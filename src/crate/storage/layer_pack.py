@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from crate.ns.idmap import IdShift
     from crate.storage.roots import Roots
 
 _CHUNK = 1 << 20
@@ -88,15 +89,18 @@ class LayerPack(LayerMade):
     Inside `with`, a failure leaves nothing behind.
     """
 
-    def take(self, tree_fd: int, *, overlay: bool, skip: Collection[str] = ()) -> None:
-        """Copies a tree: with `overlay` an upper directory with its marks, less the paths `skip`; else a whole one."""
+    def take(self, tree_fd: int, *, overlay: bool, skip: Collection[str] = (), shift: IdShift | None = None) -> None:
+        """Copies a tree: with `overlay` an upper directory with its marks, less the paths `skip`; else a whole one.
+
+        `shift` gives the copies other owners.
+        """
         target_fd = os.open(f"{self.stage}/diff", _DIRECTORY)
         umask = os.umask(0)
         try:
             if overlay:
-                keep_layer(tree_fd, target_fd, skip)
+                keep_layer(tree_fd, target_fd, skip, shift)
             else:
-                copy_tree(tree_fd, target_fd)
+                copy_tree(tree_fd, target_fd, shift)
         finally:
             os.umask(umask)
             os.close(target_fd)

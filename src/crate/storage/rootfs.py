@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crate.ns.idmap import Ids
     from crate.storage.roots import Roots
 
 LAYERS_MAX = 500  # OVL_MAX_STACK
@@ -31,11 +32,14 @@ _PAGE_MAX = 4095  # mount(2)
 _OPTIONS = (("index", "off"), ("redirect_dir", "nofollow"), ("metacopy", "off"))
 
 
-def mount_rootfs(roots: Roots, container_dir: str, layers: Sequence[str], *, volatile: bool) -> int:
+def mount_rootfs(
+    roots: Roots, container_dir: str, layers: Sequence[str], *, volatile: bool, ids: Ids | None = None
+) -> int:
     """A descriptor of the container's root filesystem, a detached mount: writable, changes go to `container_dir`/upper.
 
     `layers` are chain ids, bottom first. `volatile` never waits for the disk: for containers that a power cut may
-    take. Never mount one container twice at a time. Raises ImageError where a layer is missing, HostError.
+    take. `ids` are the maps of a user namespace, in which the layers belong to whom they belong to in the image. Never
+    mount one container twice at a time. Raises ImageError where a layer is missing, HostError.
     """
     if roots.driver != "overlay":
         from crate.storage import driver
@@ -43,21 +47,33 @@ def mount_rootfs(roots: Roots, container_dir: str, layers: Sequence[str], *, vol
         if driver.choose(roots) == "vfs":
             from crate.storage.vfs import mount_copy
 
-            return mount_copy(roots, container_dir, layers)
+            return mount_copy(roots, container_dir, layers, ids)
     if not layers:
         # An overlay wants a lower layer: an image of none has an empty one.
         lowers = [empty_layer(roots)]
     else:
         lowers = _lower_layers(roots, layers)
     try:
-        return _mount(roots, lowers, container_dir, volatile)
+        if ids:
+            from crate.storage import shifted
+
+            fd = shifted.with_mapped_layers(roots, ids, lambda: _mount_again(roots, lowers, container_dir, volatile))
+            if fd >= 0:
+                return fd
+            lowers = [shifted.copied(roots, layers, ids)]
+        return _mount_again(roots, lowers, container_dir, volatile)
     except OSError as error:
-        if error.errno != EINVAL or not _forget_volatile(f"{container_dir}/work"):
-            raise _explain(error, container_dir) from None
+        raise _explain(error, container_dir) from None
+
+
+def _mount_again(roots: Roots, lowers: list[str], container_dir: str, volatile: bool) -> int:
+    """Mounts it, which may have been mounted `volatile` before."""
     try:
         return _mount(roots, lowers, container_dir, volatile)
     except OSError as error:
-        raise _explain(error, container_dir) from None
+        if error.errno != EINVAL or not _forget_volatile(f"{container_dir}/work"):
+            raise
+    return _mount(roots, lowers, container_dir, volatile)
 
 
 def _forget_volatile(work: str) -> bool:
@@ -73,8 +89,12 @@ def _forget_volatile(work: str) -> bool:
     return True
 
 
-def mount_layers(roots: Roots, layers: Sequence[str]) -> int:
+def mount_layers(roots: Roots, layers: Sequence[str], ids: Ids | None = None) -> int:
     """A descriptor of an image's files, a detached read-only mount. Raises as `mount_rootfs`."""
+    if ids and layers:
+        from crate.storage.shifted import copied
+
+        return clone_read_only(f"{roots.graphroot}/layers/{copied(roots, layers, ids)}")
     if roots.driver != "overlay":
         from crate.storage import driver
 
@@ -138,7 +158,7 @@ def empty_layer(roots: Roots) -> str:
 def _mount(roots: Roots, lowers: list[str], container_dir: str | None, volatile: bool) -> int:
     options = [("userxattr", "")] if roots.rootless else []
     options += _OPTIONS
-    if volatile and _kernel() >= (5, 10):
+    if volatile and kernel() >= (5, 10):
         options.append(("volatile", ""))
     fds = [os.open(".", os.O_PATH | os.O_CLOEXEC)]
     try:
@@ -161,7 +181,7 @@ def _mount(roots: Roots, lowers: list[str], container_dir: str | None, volatile:
 
 def _mount_here(roots: Roots, lowers: list[str], options: list[tuple[str, str]], container_dir: str | None) -> int:
     """Mounts by the best way that this kernel and the number of layers leave; the working directory is `layers`."""
-    if _kernel() >= (6, 5):
+    if kernel() >= (6, 5):
         try:
             return mount_one_by_one(lowers, options)
         except OSError as error:
@@ -187,7 +207,8 @@ def _mount_here(roots: Roots, lowers: list[str], options: list[tuple[str, str]],
         os.rmdir(merged)
 
 
-def _kernel() -> tuple[int, int]:
+def kernel() -> tuple[int, int]:
+    """The version of the running kernel."""
     major, minor = os.uname().release.split(".")[:2]
     return int(major), int(minor.partition("-")[0])
 

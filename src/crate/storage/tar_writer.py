@@ -38,11 +38,13 @@ def header(
     is_link: bool = False,
     size: int = -1,
     xattrs: Mapping[bytes, bytes] | None = None,
+    owner: tuple[int, int] | None = None,
 ) -> bytes:
     """The header, whole blocks of 512 bytes, of what stat(2) describes; a file's body follows it, see `padding`.
 
     `target` is that of a symbolic link, or with `is_link` the archive's name for the file that this is a hard link to.
-    `size` replaces that of `found` where it is not negative. ValueError for a socket, which no archive has.
+    `size` replaces that of `found` where it is not negative, `owner` its uid and gid. ValueError for a socket, which
+    no archive has.
     """
     kind = LINK if is_link else _KINDS.get(stat.S_IFMT(found.st_mode))
     if kind is None:
@@ -52,7 +54,7 @@ def header(
     device = found.st_rdev if kind in (CHARACTER, BLOCK_DEVICE) else 0
     if kind == DIRECTORY:
         name = name.rstrip(b"/") + b"/"
-    mode, owner = stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)
+    mode, owner = stat.S_IMODE(found.st_mode), owner or (found.st_uid, found.st_gid)
     return _encode(name, kind, mode, owner, size, found.st_mtime_ns, target, device, xattrs)
 
 

@@ -12,6 +12,9 @@ from crate.storage.tree_walk import directories, open_regular, xattrs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from crate.ns.idmap import IdShift
 
 _CHUNK = 1 << 20
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"  # image-spec layer.md, "Whiteouts"
@@ -22,9 +25,16 @@ class TreeArchive:
     """One archive: `write` takes its bytes. Add trees and files, then `finish`."""
 
     def __init__(
-        self, write: Callable[[bytes | memoryview], object], *, mounts: bool = False, whiteouts: bool = False
+        self,
+        write: Callable[[bytes | memoryview], object],
+        *,
+        mounts: bool = False,
+        whiteouts: bool = False,
+        shift: IdShift | None = None,
     ) -> None:
-        """`mounts`: as in crate.storage.tree_walk. `whiteouts`: overlay's marks become those of image layers."""
+        """`mounts`: as in crate.storage.tree_walk. `whiteouts`: overlay's marks become those of image layers. `shift`
+        gives the entries other owners."""
+        self._shift = shift
         self._write = write
         self._whiteouts = whiteouts
         self._mounts = mounts
@@ -40,7 +50,7 @@ class TreeArchive:
             within = here[len(path) :].strip("/")
             shown = "/".join(part for part in (name, within) if part)
             if shown:
-                self._put(tar_writer.header(os.fsencode(shown), os.fstat(fd), xattrs=xattrs(fd)))
+                self._put(self._header(os.fsencode(shown), os.fstat(fd), xattrs=xattrs(fd)))
                 self.entries += 1
                 if self._whiteouts and is_opaque(fd):
                     self._put(tar_writer.plain_file(os.fsencode(f"{shown}/{_OPAQUE}")))
@@ -62,7 +72,7 @@ class TreeArchive:
             key = (found.st_dev, found.st_ino)
             first = self._links.get(key)
             if first:
-                self._put(tar_writer.header(raw, found, target=first, is_link=True))
+                self._put(self._header(raw, found, target=first, is_link=True))
                 return
             self._links[key] = raw
         if stat.S_ISREG(found.st_mode):
@@ -81,7 +91,7 @@ class TreeArchive:
                 target = os.fsencode(os.readlink(entry, dir_fd=dir_fd))
             except OSError:
                 return
-        self._put(tar_writer.header(raw, found, target=target))
+        self._put(self._header(raw, found, target=target))
 
     def add_open(self, fd: int, name: bytes) -> None:
         """A regular file that is open. As many bytes as it has now: it may grow, or shrink, meanwhile."""
@@ -89,9 +99,17 @@ class TreeArchive:
         if not found.st_size and os.fstatvfs(fd).f_blocks == 0:
             self._add_made_up(fd, name, found)
             return
-        self._put(tar_writer.header(name, found, xattrs=xattrs(fd)))
+        self._put(self._header(name, found, xattrs=xattrs(fd)))
         self.file_bytes += found.st_size
         self._put_body(fd, found.st_size)
+
+    def _header(self, name: bytes, found: os.stat_result, **more: Any) -> bytes:
+        if self._shift:
+            more["owner"] = self._shift.owner(found.st_uid, found.st_gid)
+            attributes = more.get("xattrs")
+            if attributes and b"security.capability" in attributes:
+                attributes[b"security.capability"] = self._shift.capability(attributes[b"security.capability"])
+        return tar_writer.header(name, found, **more)
 
     def _put_body(self, fd: int, size: int) -> None:
         left = size
@@ -116,7 +134,7 @@ class TreeArchive:
         body = b""
         while len(body) < _MADE_UP_MAX and (piece := os.read(fd, _CHUNK)):
             body += piece
-        self._put(tar_writer.header(name, found, size=len(body)))
+        self._put(self._header(name, found, size=len(body)))
         self._put(body + tar_writer.padding(len(body)))
 
     def finish(self) -> None:

@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from crate.ns.idmap import IdShift
+
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FICLONE = 0x40049409  # linux/fs.h
@@ -28,17 +30,20 @@ _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
-def copy_tree(source_fd: int, target_fd: int) -> None:
-    """Copies what is in one directory into another, empty one, which also gets the attributes of the first."""
-    _TreeCopy(source_fd, target_fd, overlay=False, link=False).run()
+def copy_tree(source_fd: int, target_fd: int, shift: IdShift | None = None) -> None:
+    """Copies what is in one directory into another, empty one, which also gets the attributes of the first.
+
+    `shift` gives the copies other owners.
+    """
+    _TreeCopy(source_fd, target_fd, overlay=False, link=False, shift=shift).run()
 
 
-def keep_layer(source_fd: int, target_fd: int, skip: Collection[str] = ()) -> None:
+def keep_layer(source_fd: int, target_fd: int, skip: Collection[str] = (), shift: IdShift | None = None) -> None:
     """Copies an upper directory of overlay, which may be in use, with its whiteouts and opaque directories.
 
     `skip`: paths beneath it that are left out. What vanishes meanwhile is, too.
     """
-    _TreeCopy(source_fd, target_fd, overlay=False, link=False, marks=True, skip=skip).run()
+    _TreeCopy(source_fd, target_fd, overlay=False, link=False, marks=True, skip=skip, shift=shift).run()
 
 
 def apply_layer(layer_fd: int, target_fd: int, *, link: bool) -> None:
@@ -92,10 +97,10 @@ def _copy_range(source_fd: int, target_fd: int, start: int, end: int) -> None:
         start += count
 
 
-def copy_attributes(source_fd: int, target_fd: int) -> None:
+def copy_attributes(source_fd: int, target_fd: int, shift: IdShift | None = None) -> None:
     """Owner, mode, attributes and times from one open file or directory to another; overlay's own marks excepted."""
     found = os.fstat(source_fd)
-    os.fchown(target_fd, found.st_uid, found.st_gid)
+    os.fchown(target_fd, *_owner(found, shift))
     os.fchmod(target_fd, stat.S_IMODE(found.st_mode))
     try:
         names = os.listxattr(source_fd)
@@ -104,14 +109,28 @@ def copy_attributes(source_fd: int, target_fd: int) -> None:
     for name in names:
         if not name.startswith(_OVERLAY_XATTRS):
             try:
-                os.setxattr(target_fd, name, os.getxattr(source_fd, name))
+                value = os.getxattr(source_fd, name)
+                if shift and name == "security.capability":
+                    value = shift.capability(value)
+                os.setxattr(target_fd, name, value)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.ENODATA):
                     raise
     os.utime(target_fd, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def copy_node(source_dir_fd: int, name: str, target_dir_fd: int, target_name: str, found: os.stat_result) -> None:
+def _owner(found: os.stat_result, shift: IdShift | None) -> tuple[int, int]:
+    return shift.owner(found.st_uid, found.st_gid) if shift else (found.st_uid, found.st_gid)
+
+
+def copy_node(
+    source_dir_fd: int,
+    name: str,
+    target_dir_fd: int,
+    target_name: str,
+    found: os.stat_result,
+    shift: IdShift | None = None,
+) -> None:
     """Copies what is no directory. Sockets are left out, and devices where we may not make them."""
     kind = stat.S_IFMT(found.st_mode)
     if kind == stat.S_IFREG:
@@ -123,7 +142,7 @@ def copy_node(source_dir_fd: int, name: str, target_dir_fd: int, target_name: st
             target_fd = os.open(target_name, flags, 0o600, dir_fd=target_dir_fd)
             try:
                 copy_content(source_fd, target_fd, found.st_size)
-                copy_attributes(source_fd, target_fd)
+                copy_attributes(source_fd, target_fd, shift)
             finally:
                 os.close(target_fd)
         finally:
@@ -138,7 +157,7 @@ def copy_node(source_dir_fd: int, name: str, target_dir_fd: int, target_name: st
             os.mknod(target_name, found.st_mode, found.st_rdev, dir_fd=target_dir_fd)
         except PermissionError:
             return
-    os.chown(target_name, found.st_uid, found.st_gid, dir_fd=target_dir_fd, follow_symlinks=False)
+    os.chown(target_name, *_owner(found, shift), dir_fd=target_dir_fd, follow_symlinks=False)
     if kind != stat.S_IFLNK:
         os.chmod(target_name, stat.S_IMODE(found.st_mode), dir_fd=target_dir_fd)
     os.utime(target_name, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=target_dir_fd, follow_symlinks=False)
@@ -190,7 +209,9 @@ class _TreeCopy:
         link: bool,
         marks: bool = False,
         skip: Collection[str] = (),
+        shift: IdShift | None = None,
     ) -> None:
+        self._shift = shift
         self._source_fd = source_fd
         self._target_fd = target_fd
         self._overlay = overlay
@@ -223,7 +244,7 @@ class _TreeCopy:
         try:
             target_fd = self._open(self._target_fd, path)
             try:
-                copy_attributes(source_fd, target_fd)
+                copy_attributes(source_fd, target_fd, self._shift)
                 if self._marks:
                     _copy_opaque(source_fd, target_fd)
             finally:
@@ -301,4 +322,4 @@ class _TreeCopy:
                     os.close(first_fd)
                 return
             self._links[key] = (path, name)
-        copy_node(source_fd, name, target_fd, name, found)
+        copy_node(source_fd, name, target_fd, name, found, self._shift)

@@ -9,6 +9,7 @@ import os
 
 from crate.errors import HostError, ImageError
 from crate.linux import mount
+from crate.ns.idmap import IdShift
 from crate.storage.merge import flatten
 from crate.storage.rootfs import clone_read_only, empty_layer
 from crate.storage.trash import remove_tree
@@ -18,14 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crate.ns.idmap import Ids
     from crate.storage.roots import Roots
 
 
-def mount_copy(roots: Roots, container_dir: str, layers: Sequence[str]) -> int:
+def mount_copy(roots: Roots, container_dir: str, layers: Sequence[str], ids: Ids | None = None) -> int:
     """As crate.storage.rootfs.mount_rootfs: a detached mount, here of the container's own copy."""
     rootfs = f"{container_dir}/rootfs"
     if not os.access(rootfs, os.F_OK):
-        _copy(roots, container_dir, layers)
+        _copy(roots, container_dir, layers, ids)
     try:
         return mount.open_tree(mount.AT_FDCWD, rootfs, mount.OPEN_TREE_CLONE)
     except OSError as error:
@@ -44,7 +46,7 @@ def _flat(roots: Roots, layers: Sequence[str]) -> str:
         raise ImageError(f"a layer of the image is missing: {error.filename}", "pull the image again") from None
 
 
-def _copy(roots: Roots, container_dir: str, layers: Sequence[str]) -> None:
+def _copy(roots: Roots, container_dir: str, layers: Sequence[str], ids: Ids | None) -> None:
     remove_tree(container_dir, "rootfs.new")  # of a copy that was interrupted
     target = f"{container_dir}/rootfs.new"
     source = _flat(roots, layers)
@@ -53,7 +55,7 @@ def _copy(roots: Roots, container_dir: str, layers: Sequence[str]) -> None:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         source_fd, target_fd = os.open(source, flags), os.open(target, flags)
         try:
-            copy_tree(source_fd, target_fd)
+            copy_tree(source_fd, target_fd, IdShift(ids) if ids else None)
         except OSError as error:
             raise HostError(
                 f"cannot copy the image's files to {target}: {os.strerror(error.errno or 0)}", "free space"

@@ -42,7 +42,7 @@ def test_container_joins_the_sandbox() -> None:
     assert made == {
         "image": "i", "pod_id": ID, "pod_hostname": "web", "cgroup_parent": f"/crate/{ID}",
         "network": [f"container:{BOX}"], "ipc": f"container:{BOX}", "uts": f"container:{BOX}",
-        "pid": f"container:{BOX}",
+        "pid": f"container:{BOX}", "userns": "host",
     }  # fmt: skip
 
 
@@ -88,7 +88,8 @@ def test_sandbox_has_no_rights() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"userns": "auto"}, {"uidmap": ["0:1:1"]}, {"exit_policy": "x"}, {"infra": False, "publish": ["80"]}]
+    "options",
+    [{"userns": "auto", "infra": False, "share": "none"}, {"exit_policy": "x"}, {"infra": False, "publish": ["80"]}],
 )
 def test_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
