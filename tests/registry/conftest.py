@@ -21,6 +21,8 @@ from registry.wire import Answer, CuttingProxy, Scripted
 def _no_credentials_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", "/dev/null")
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF_DIR", "/nonexistent")
     for name in ("REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -169,8 +169,9 @@ def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | N
             raise NotFoundError(f"{name}: image not known", f"crate pull {name}")
         from crate.engine.pulling import pull_apart
 
-        pull_apart(engine, {**options, "pull": policy})
-        found = local.find_named(engine.roots, name)
+        image_id = pull_apart(engine, {**options, "pull": policy})
+        # A short name may be another's alias (registries.conf): the id is what was pulled.
+        found = local.find_named(engine.roots, name) or local.find_named(engine.roots, image_id)
         if found is None:
             raise NotFoundError(f"{name}: image not known")
         if not _is_for(found[0], options):

@@ -52,7 +52,7 @@ def ensure(
     if name is None:
         return transports.load_one(roots, text, options or {}, progress or Progress())
     text = name
-    found = local.find_named(roots, text)
+    found = local.find_named(roots, text) or _find_by_alias(roots, text)
     is_id = found is not None and not found[1] and "@" not in text
     if is_id and policy == "always":
         raise UsageError(f"cannot pull {text}: it is the id of a local image", "pull by name")
@@ -85,15 +85,29 @@ def pull(
     """
     given = dict(options or {})
     shown = progress or Progress()
-    reference = _reference(roots, text)
-    wanted = wanted_platform(given)
+    failures: list[RegistryError] = []
+    for reference in _candidates(roots, text):
+        try:
+            return _pull_from(roots, settings, reference, given, shown)
+        except RegistryError as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    told = "; ".join(error.message for error in failures)
+    raise RegistryError(f"{len(failures)} errors occurred while pulling: {told}", failures[-1].hint)
+
+
+def _pull_from(
+    roots: Roots, settings: Settings, reference: Reference, options: Mapping[str, Any], shown: Progress
+) -> ImageRecord:
+    wanted = wanted_platform(options)
     if embedded.is_embedded(reference):
         return _assemble(roots, reference, shown)
-    gate = verification.Gate(reference, given.get("signature_policy"))
-    client = client_of(reference, settings, given)
+    gate = verification.Gate(reference, options.get("signature_policy"))
+    client = client_of(reference, settings, options)
     try:
         shown.begin(str(reference))
-        return _pull(roots, client, reference, wanted, gate, given.get("newer_than"), shown)
+        return _pull(roots, client, reference, wanted, gate, options.get("newer_than"), shown)
     finally:
         client.close()
 
@@ -107,7 +121,7 @@ def pull_tags(
 ) -> list[ImageRecord]:
     """Pulls every tag of a repository (`--all-tags`). As `pull` otherwise."""
     given = dict(options or {})
-    reference = _reference(roots, text)
+    reference = _candidates(roots, text)[0]
     if ":" in text.rpartition("/")[2] or reference.digest:
         raise UsageError(f"cannot pull all tags of {text}: it has a tag", "give the repository alone")
     client = client_of(reference, settings, given)
@@ -118,12 +132,23 @@ def pull_tags(
     return [pull(roots, settings, f"{reference.name}:{tag}", given, progress) for tag in tags if references.is_tag(tag)]
 
 
-def _reference(roots: Roots, text: str) -> Reference:
-    if references.is_short(text):
-        found = local.find_named(roots, text)
-        if found and found[1] and not found[1].startswith(f"{references.LOCAL_DOMAIN}/"):
-            return references.parse(found[1])
-    return references.parse(text)
+def _find_by_alias(roots: Roots, text: str) -> tuple[ImageRecord, str] | None:
+    """The local image that registries.conf has another name for."""
+    candidates = _candidates(roots, text) if references.is_short(text) else []
+    found = (local.find_named(roots, str(candidate)) for candidate in candidates)
+    return next((one for one in found if one), None)
+
+
+def _candidates(roots: Roots, text: str) -> list[Reference]:
+    """What a name may mean, best first: several for a short one, if registries.conf names several registries."""
+    if not references.is_short(text):
+        return [references.parse(text)]
+    found = local.find_named(roots, text)
+    if found and found[1] and not found[1].startswith(f"{references.LOCAL_DOMAIN}/"):
+        return [references.parse(found[1])]
+    from crate.registry import registries_conf
+
+    return registries_conf.load().candidates(text)
 
 
 def client_of(reference: Reference, settings: Settings, options: Mapping[str, Any], verb: str = "pull") -> Client:

@@ -8,8 +8,10 @@ from crate.errors import DigestError, ImageError, RegistryError
 from crate.oci import digest as digests
 from crate.oci import image_spec
 from crate.oci.document import read_document, read_object
+from crate.oci.reference import Reference
 from crate.registry import credentials as credential_files
 from crate.registry import failure
+from crate.registry.credentials import Credentials
 from crate.registry.endpoint import endpoints
 from crate.registry.failure import Interrupted
 from crate.registry.transport import Patience, Transport
@@ -19,9 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from crate.oci.document import Document
-    from crate.oci.reference import Reference
-    from crate.registry.credentials import Credentials
-    from crate.registry.endpoint import Settings
+    from crate.registry.endpoint import Endpoint, Settings
 
     Result = TypeVar("Result")
 
@@ -49,20 +49,17 @@ class Client:
         """
         self.reference = reference
         self._subject = f"{verb} {reference}".rstrip("/")
-        self._scope = f"repository:{reference.path}:pull"
-        found = credentials or credential_files.find(reference, authfile)
-        none = credential_files.Credentials()
         # A mirror is another party: the registry's credentials are not for it.
         self._transports = [
             Transport(
                 endpoint,
                 settings,
-                none if endpoint.is_mirror else found,
+                credentials_for(endpoint, credentials, authfile),
                 self._subject,
                 patience or Patience(),
                 None if endpoint.is_mirror else certificates,
             )
-            for endpoint in endpoints(reference.domain, settings, tls_verify)
+            for endpoint in endpoints(reference, settings, tls_verify)
         ]
 
     def close(self) -> None:
@@ -87,8 +84,8 @@ class Client:
         wanted = selector or self.reference.selector
 
         def ask(transport: Transport) -> str:
-            path = f"{self.reference.path}/manifests/{wanted}"
-            response = transport.request("HEAD", path, self._scope, {"Accept": _ACCEPT}, ok=(200, 404, 405))
+            path = f"{transport.endpoint.path}/manifests/{wanted}"
+            response = transport.request("HEAD", path, _scope(transport), {"Accept": _ACCEPT}, ok=(200, 404, 405))
             response.close()
             told = response.headers.get("Docker-Content-Digest", "")
             if response.status_code == 200 and digests.is_digest(told):
@@ -130,11 +127,11 @@ class Client:
         return ask(self._transports[-1])
 
     def _manifest(self, transport: Transport, wanted: str) -> Document:
-        path = f"{self.reference.path}/manifests/{wanted}"
+        path = f"{transport.endpoint.path}/manifests/{wanted}"
         attempt = 0
         while True:
             attempt += 1
-            response = transport.request("GET", path, self._scope, {"Accept": _ACCEPT})
+            response = transport.request("GET", path, _scope(transport), {"Accept": _ACCEPT})
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if media_type == "text/html":
                 response.close()
@@ -150,13 +147,13 @@ class Client:
         return read_document(body, digests.of(body), media_type, self._subject)
 
     def _blob(self, transport: Transport, digest: str, progress: _Progress) -> None:
-        path = f"{self.reference.path}/blobs/{digest}"
+        path = f"{transport.endpoint.path}/blobs/{digest}"
         attempt = 0
         while not progress.is_complete:
             before = progress.received
             headers = {"Range": f"bytes={before}-"} if before else {}
             try:
-                response = transport.request("GET", path, self._scope, headers, ok=(200, 206))
+                response = transport.request("GET", path, _scope(transport), headers, ok=(200, 206))
                 try:
                     self._stream(transport, response, progress)
                 finally:
@@ -188,9 +185,9 @@ class Client:
 
     def _tags(self, transport: Transport) -> list[str]:
         found: list[str] = []
-        path = f"{self.reference.path}/tags/list"
+        path = f"{transport.endpoint.path}/tags/list"
         for _ in range(1000):
-            response = transport.request("GET", path, self._scope)
+            response = transport.request("GET", path, _scope(transport))
             following = response.links.get("next", {}).get("url", "")
             document = read_object(transport.read(response, _TAGS_MAX))
             tags = document.get("tags") if document else None
@@ -198,8 +195,19 @@ class Client:
             query = following.partition("?")[2]
             if not query:
                 break
-            path = f"{self.reference.path}/tags/list?{query}"
+            path = f"{transport.endpoint.path}/tags/list?{query}"
         return found
+
+
+def credentials_for(endpoint: Endpoint, given: Credentials | None, authfile: str | None) -> Credentials:
+    """What a server gets: the credentials that were given only if it is the registry itself."""
+    if given and not endpoint.is_mirror:
+        return given
+    return credential_files.find(Reference(endpoint.name, endpoint.path), authfile) if endpoint.name else Credentials()
+
+
+def _scope(transport: Transport) -> str:
+    return f"repository:{transport.endpoint.path}:pull"
 
 
 class _Progress:

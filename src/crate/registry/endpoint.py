@@ -3,6 +3,7 @@
 Settings: `registries.insecure`, a list of `host`, `host:port` or networks (`10.0.0.0/8`): certificates are not
 verified there and plain http is tried after https; `registries.mirrors`, a table of registry to a list of
 `host[:port][/prefix]` or URLs; `proxies.http`, `proxies.https`, `proxies.no_proxy`, which the environment overrides.
+Then what registries.conf says (crate.registry.registries_conf).
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from crate.errors import UsageError
+from crate.registry import registries_conf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from crate.oci.reference import Reference
+    from crate.registry.registries_conf import RegistriesConf
 
 _HUB = "registry-1.docker.io"
 _HUB_NAMES = ("docker.io", "index.docker.io")
@@ -29,11 +34,25 @@ class Settings(Protocol):
 
 
 class Endpoint:
-    """One server: `host` with its port, `prefix` of its paths ("" or "/x"), `schemes` to try in order."""
+    """One server: `host` with its port, `prefix` of its paths ("" or "/x"), `schemes` to try in order.
 
-    __slots__ = ("host", "insecure", "is_mirror", "prefix", "schemes")
+    `path` is the repository there; `name` what its credentials are kept by, "" for a mirror that gets none.
+    """
 
-    def __init__(self, host: str, prefix: str, schemes: tuple[str, ...], insecure: bool, is_mirror: bool) -> None:
+    __slots__ = ("host", "insecure", "is_mirror", "name", "path", "prefix", "schemes")
+
+    def __init__(
+        self,
+        host: str,
+        prefix: str,
+        schemes: tuple[str, ...],
+        insecure: bool,
+        is_mirror: bool,
+        path: str = "",
+        name: str = "",
+    ) -> None:
+        self.path = path
+        self.name = name
         self.host = host
         self.prefix = prefix
         self.schemes = schemes
@@ -44,16 +63,27 @@ class Endpoint:
         return f"Endpoint({'|'.join(self.schemes)}://{self.host}{self.prefix}, insecure={self.insecure})"
 
 
-def endpoints(domain: str, settings: Settings, tls_verify: bool | None = None) -> list[Endpoint]:
-    """The servers of registry `domain`, best first; `tls_verify` is the option, None leaves it to the settings.
+def endpoints(
+    reference: Reference, settings: Settings, tls_verify: bool | None = None, conf: RegistriesConf | None = None
+) -> list[Endpoint]:
+    """The servers that may have the image, best first, the registry itself last.
 
-    Raises UsageError for a mirror that cannot be read.
+    `tls_verify` is the option, None leaves it to the settings. Raises UsageError for a mirror that cannot be read, and
+    for a registry that registries.conf blocks.
     """
     insecure = _strings(settings.get("registries.insecure"))
     mirrors = settings.get("registries.mirrors") or {}
-    found = [_mirror(text, insecure, tls_verify) for text in _strings(mirrors.get(domain))]
-    host = _HUB if domain in _HUB_NAMES else domain
-    found.append(_endpoint(host, "", insecure, tls_verify, is_mirror=False))
+    found = [_mirror(text, insecure, tls_verify) for text in _strings(mirrors.get(reference.domain))]
+    for endpoint in found:
+        endpoint.path = reference.path
+    rule = (conf or registries_conf.load()).rule(reference)
+    places = rule.places(reference) if rule else [(reference.domain, reference.path, False, False)]
+    for domain, path, trusting, is_mirror in places:
+        host = _HUB if domain in _HUB_NAMES else domain
+        listed = [host] if trusting else insecure
+        endpoint = _endpoint(host, "", listed, tls_verify, is_mirror)
+        endpoint.path, endpoint.name = path, domain
+        found.append(endpoint)
     return found
 
 

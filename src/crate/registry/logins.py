@@ -14,7 +14,7 @@ from crate.errors import RegistryError, UsageError
 from crate.oci import json
 from crate.oci.reference import Reference
 from crate.registry import credentials as credential_files
-from crate.registry import keychains
+from crate.registry import keychains, registries_conf
 from crate.registry.client import Client
 from crate.registry.credentials import Credentials
 from crate.registry.failure import Refused
@@ -37,6 +37,11 @@ def registry_of(text: str) -> Reference:
     if host in ("index.docker.io", "registry-1.docker.io"):
         host = "docker.io"
     return Reference(host, "" if path in ("v1", "v2") else path)
+
+
+def default_registry() -> str:
+    """The registry that is meant where none is named: the first of registries.conf for short names, else Docker Hub."""
+    return next(iter(registries_conf.load().search), "docker.io")
 
 
 def key_of(registry: Reference) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from crate.errors import DigestError, RegistryError
-from crate.registry import credentials as credential_files
+from crate.registry.client import credentials_for
 from crate.registry.endpoint import endpoints
 from crate.registry.failure import Interrupted, NotInRegistry, Refused, Rejected
 from crate.registry.transport import Body, Patience, Transport
@@ -51,11 +51,11 @@ class Uploader:
         """As of crate.registry.client.Client. Mirrors are not for pushing."""
         self.reference = reference
         self._subject = f"push {reference}"
-        self._path = reference.path
-        self._scope = f"repository:{self._path}:pull,push"
         self._chunk = _CHUNK
-        found = credentials or credential_files.find(reference, authfile)
-        endpoint = endpoints(reference.domain, settings, tls_verify)[-1]
+        endpoint = endpoints(reference, settings, tls_verify)[-1]
+        self._path = endpoint.path
+        self._scope = f"repository:{self._path}:pull,push"
+        found = credentials_for(endpoint, credentials, authfile)
         self._transport = Transport(endpoint, settings, found, self._subject, patience or Patience(), certificates)
 
     def close(self) -> None:

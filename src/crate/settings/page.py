@@ -37,6 +37,8 @@ insecure = ["registry.lan:5000"]
 "docker.io" = ["mirror.lan:5000", "https://mirror.example.org"]
 ```
 
+podman's registries.conf is read besides, where there is one: mirrors, blocked registries, what short names mean.
+
 All keys, with their defaults:
 """
 _TITLES = {

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from crate.errors import UsageError
+from crate.oci.reference import Reference
 from crate.registry import endpoint
+from crate.registry.registries_conf import RegistriesConf
 
 
 class Fixed:
@@ -20,6 +22,10 @@ class Fixed:
         return self.values.get(key)
 
 
+def of(host: str, settings: Fixed, tls_verify: bool | None = None) -> list[endpoint.Endpoint]:
+    return endpoint.endpoints(Reference(host, "some/image", "tag"), settings, tls_verify, RegistriesConf())
+
+
 @pytest.fixture(autouse=True)
 def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
@@ -28,20 +34,20 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_docker_hub_is_reached_under_its_real_name() -> None:
-    (hub,) = endpoint.endpoints("docker.io", Fixed())
+    (hub,) = of("docker.io", Fixed())
     assert (hub.host, hub.schemes, hub.insecure) == ("registry-1.docker.io", ("https",), False)
 
 
 @pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "localhost"])
 def test_the_loopback_is_insecure_as_for_docker(host: str) -> None:
-    (local,) = endpoint.endpoints(host, Fixed())
+    (local,) = of(host, Fixed())
     assert local.schemes == ("https", "http")
 
 
 def test_listed_registries_are_insecure() -> None:
     settings = Fixed({"registries.insecure": ["r.io:5000", "s.io", "10.0.0.0/8", "bad/net"]})
     insecure = {
-        host: endpoint.endpoints(host, settings)[0].insecure
+        host: of(host, settings)[0].insecure
         for host in ("r.io:5000", "r.io", "s.io", "s.io:99", "10.1.2.3:5000", "11.1.2.3", "ten.io")
     }
     assert insecure == {
@@ -56,20 +62,20 @@ def test_listed_registries_are_insecure() -> None:
 
 
 def test_the_option_overrules_the_settings() -> None:
-    assert endpoint.endpoints("r.io", Fixed(), tls_verify=False)[0].schemes == ("https", "http")
-    assert endpoint.endpoints("127.0.0.1:5", Fixed(), tls_verify=True)[0].schemes == ("https",)
+    assert of("r.io", Fixed(), tls_verify=False)[0].schemes == ("https", "http")
+    assert of("127.0.0.1:5", Fixed(), tls_verify=True)[0].schemes == ("https",)
 
 
 def test_mirrors_come_first() -> None:
     mirrors = {"docker.io": ["https://m.io/hub/", "n.io:5000", "http://127.0.0.1:1"], "quay.io": "o.io"}
-    found = endpoint.endpoints("docker.io", Fixed({"registries.mirrors": mirrors}))
+    found = of("docker.io", Fixed({"registries.mirrors": mirrors}))
     assert [(e.host, e.prefix, e.schemes, e.is_mirror) for e in found] == [
         ("m.io", "/hub", ("https",), True),
         ("n.io:5000", "", ("https",), True),
         ("127.0.0.1:1", "", ("http",), True),
         ("registry-1.docker.io", "", ("https",), False),
     ]
-    assert [e.host for e in endpoint.endpoints("quay.io", Fixed({"registries.mirrors": mirrors}))] == [
+    assert [e.host for e in of("quay.io", Fixed({"registries.mirrors": mirrors}))] == [
         "o.io",
         "quay.io",
     ]
@@ -78,7 +84,7 @@ def test_mirrors_come_first() -> None:
 @pytest.mark.parametrize("text", ["ftp://m.io", "", "https://", "https://user:secret@m.io"])
 def test_a_wrong_mirror_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="invalid mirror"):
-        endpoint.endpoints("docker.io", Fixed({"registries.mirrors": {"docker.io": [text]}}))
+        of("docker.io", Fixed({"registries.mirrors": {"docker.io": [text]}}))
 
 
 PROXIED = {"proxies.http": "http://p:1", "proxies.https": "http://p:2"}

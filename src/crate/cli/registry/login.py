@@ -26,7 +26,7 @@ def main(options: dict[str, Any]) -> int:
 
     asking.check(options)
     settings = crate.engine.open(options["globals"]).settings
-    registry = logins.registry_of(options["registry"] or "docker.io")
+    registry = logins.registry_of(options["registry"] or logins.default_registry())
     name, authfile = logins.key_of(registry), options["authfile"]
     if authfile and options["get_login"] and not os.path.exists(authfile):
         raise UsageError(f"cannot read {authfile}: no such file")

@@ -23,7 +23,7 @@ def main(options: dict[str, Any]) -> int:
         output.line("Removed login credentials for all registries")
         return 0
     crate.engine.open(options["globals"])
-    registry = logins.registry_of(options["registry"] or "docker.io")
+    registry = logins.registry_of(options["registry"] or logins.default_registry())
     name = logins.key_of(registry)
     if logins.remove(registry, options["authfile"]):
         output.line(f"Removed login credentials for {name}")
