@@ -45,6 +45,7 @@ COMMANDS = {
     "push": "image.push",
     "login": "registry.login",
     "logout": "registry.logout",
+    "search": "registry.search",
     "rmi": "image.rmi",
     "tag": "image.tag",
     "untag": "image.untag",
@@ -101,6 +102,7 @@ COMMANDS = {
     "image list": "image.images",
     "image pull": "image.pull",
     "image push": "image.push",
+    "image search": "registry.search",
     "image rm": "image.rmi",
     "image remove": "image.rmi",
     "image tag": "image.tag",
@@ -1015,6 +1017,21 @@ OPTIONS = {
         "all authfile",
         "b all --all -a \n"
         "s authfile --authfile \n",
+    ),
+    "registry.search": (
+        False,
+        "term",
+        "filter format limit list_tags no_trunc compatible tls_verify authfile cert_dir creds",
+        "c filter --filter -f \n"
+        "s format --format \n"
+        "i limit --limit \n"
+        "b list_tags --list-tags \n"
+        "b no_trunc --no-trunc \n"
+        "b compatible --compatible \n"
+        "b tls_verify --tls-verify \n"
+        "s authfile --authfile \n"
+        "s cert_dir --cert-dir \n"
+        "s creds --creds \n",
     ),
     "image.rmi": (
         False,

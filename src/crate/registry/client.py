@@ -17,7 +17,7 @@ from crate.registry.failure import Interrupted
 from crate.registry.transport import Patience, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
     from crate.oci.document import Document
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _ACCEPT = ", ".join((*image_spec.INDEXES, *image_spec.MANIFESTS, *image_spec.SCHEMA1))
-_TAGS_MAX = 4 << 20
+_PAGE_MAX = 4 << 20
+_PAGES_MAX = 1000
 
 
 class Client:
@@ -185,18 +186,26 @@ class Client:
 
     def _tags(self, transport: Transport) -> list[str]:
         found: list[str] = []
-        path = f"{transport.endpoint.path}/tags/list"
-        for _ in range(1000):
-            response = transport.request("GET", path, _scope(transport))
-            following = response.links.get("next", {}).get("url", "")
-            document = read_object(transport.read(response, _TAGS_MAX))
-            tags = document.get("tags") if document else None
+        for document in pages(transport, f"{transport.endpoint.path}/tags/list", _scope(transport)):
+            tags = document.get("tags")
             found += [str(tag) for tag in tags] if isinstance(tags, list) else []
-            query = following.partition("?")[2]
-            if not query:
-                break
-            path = f"{transport.endpoint.path}/tags/list?{query}"
         return found
+
+
+def pages(transport: Transport, path: str, scope: str) -> Iterator[dict[str, Any]]:
+    """The objects of a list that comes in pages (distribution-spec, `Link` with `rel="next"`). Raises RegistryError."""
+    first = path
+    for _ in range(_PAGES_MAX):
+        response = transport.request("GET", path, scope)
+        following = response.links.get("next", {}).get("url", "")
+        document = read_object(transport.read(response, _PAGE_MAX))
+        if document is None:
+            raise failure.web_page(transport.host, transport.subject)
+        yield document
+        query = following.partition("?")[2]
+        if not query:
+            return
+        path = f"{first}?{query}"
 
 
 def credentials_for(endpoint: Endpoint, given: Credentials | None, authfile: str | None) -> Credentials:

@@ -264,6 +264,9 @@ class Transport:
         raise AssertionError("an endpoint has a scheme")
 
     def _url(self, scheme: str, path: str) -> str:
+        """Of a path below `/v2/`, or of one that begins with a slash."""
+        if path.startswith("/"):
+            return f"{scheme}://{self.host}{self.endpoint.prefix}{path}"
         return f"{scheme}://{self.host}{self.endpoint.prefix}/v2/{path}"
 
     def _follow(self, method: str, url: str, headers: dict[str, str], content: Content = None) -> requests.Response:
