@@ -124,6 +124,14 @@ def _nft() -> str | None:
     return _root() or _fails("unshare", "-n", "nft", "add table inet probe { map m { type ipv4_addr : ipv4_addr; }; }")
 
 
+def _link(kind: str) -> str | None:
+    """Whether the kernel has a kind of interface."""
+    above = {"macvlan": "link wire", "ipvlan": "link wire", "vlan": "link wire"}.get(kind, "")
+    more = {"vlan": "id 5", "vxlan": "id 5 dstport 4789"}.get(kind, "")
+    make = f"ip link add wire type veth peer name far && ip link add probe {above} type {kind} {more}"
+    return _root() or _fails("unshare", "-n", "sh", "-c", make)
+
+
 def _userns() -> str | None:
     if os.geteuid() != 0:
         return _fails("unshare", "-Ur", "true")
@@ -221,6 +229,11 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "cgroup-v1": _cgroup_v1,
     "cgroup-v2": _cgroup_v2,
     "nft": _nft,
+    "macvlan": lambda: _link("macvlan"),
+    "ipvlan": lambda: _link("ipvlan"),
+    "vlan": lambda: _link("vlan"),
+    "vxlan": lambda: _link("vxlan"),
+    "ifb": lambda: _link("ifb"),
     "userns": _userns,
     "subids": _subids,
     "unprivileged-user": _unprivileged_user,

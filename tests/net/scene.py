@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crate.net import sandbox
+from crate.net import sandbox, store
 from crate.plan.ports import parse_publish
 from crate.settings import Settings
 
 if TYPE_CHECKING:
     from crate.net.endpoint import Attachment, Endpoint
     from crate.net.sandbox import Lease, Request
+    from crate.net.store import Network
 
 
 class Roots:
@@ -73,6 +74,7 @@ class Net:
         self.settings = Settings(given)
         self.containers: list[Container] = []
         self.namespaces: list[str] = []
+        self.networks: list[Network] = []
         self.processes: list[subprocess.Popen[str]] = []
 
     def namespace(self, name: str = "") -> str:
@@ -81,6 +83,21 @@ class Net:
         sh(f"ip netns add {name}")
         self.namespaces.append(name)
         return name
+
+    def define(self, driver: str, subnet: str, gateway: str = "", internal: bool = False, **options: str) -> Network:
+        """The record of a network, saved under the name of its driver and the mark; it can be changed and saved again."""
+        name = f"{driver}{self.mark}{len(self.networks)}"
+        network: Network = {
+            "version": 1, "name": name, "id": secrets.token_hex(32), "driver": driver, "network_interface": "",
+            "created": "2026-01-01T00:00:00Z", "subnets": [], "ipv6_enabled": ":" in subnet, "internal": internal,
+            "dns_enabled": False, "labels": {}, "options": options, "ipam_options": {"driver": "host-local"},
+        }  # fmt: skip
+        if subnet:
+            network["subnets"].append({"subnet": subnet, "gateway": gateway})
+        os.makedirs(store.directory(self.roots), exist_ok=True)
+        store.save(self.roots, network)
+        self.networks.append(network)
+        return network
 
     def request(self, *publish: str, network: str = "", **more: str) -> Request:
         """What a container asks for with these `-p` on one network: the default one, if none is named."""

@@ -71,7 +71,7 @@ def _create(route: Netlink, network: Network) -> tuple[int, int, dict[int, bytes
         # Looking for duplicates of its link-local address, the bridge answers no container for the first second.
         _write_sysctl(f"ipv6/conf/{name}/accept_dad", "0")
     else:
-        _keep_off_link_local(route, found[0])
+        keep_off_link_local(route, found[0])
     for subnet in subnets:
         prefix = parse_subnet(subnet["subnet"])[1]
         try:
@@ -97,7 +97,8 @@ def _keep_router_advertisements() -> None:
                 _write_sysctl(key, "2")
 
 
-def _keep_off_link_local(route: Netlink, index: int) -> None:
+def keep_off_link_local(route: Netlink, index: int) -> None:
+    """Keeps an interface that is to come up from making itself an IPv6 link-local address. KernelError."""
     try:
         route.request([route_messages.no_link_local(index)])
     except OSError as error:
@@ -176,7 +177,7 @@ def configure(endpoint: Endpoint, netns_fd: int) -> None:
         answers = route.request([route_messages.link_up(1), route_messages.link_by_name(interface)])
         index = route_messages.parse_link(answers[0][1])[0]
         if not endpoint["address6"]:
-            _keep_off_link_local(route, index)
+            keep_off_link_local(route, index)
         messages = [route_messages.address(index, parse_address(text), prefix) for text, prefix in own if text]
         messages.append(route_messages.link_up(index))
         messages += [

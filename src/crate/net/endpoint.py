@@ -10,8 +10,11 @@ An endpoint is plain JSON data, as the lease of the sandbox that it is part of.
 
 from __future__ import annotations
 
+import os
+
 from crate.errors import HostError, UsageError
 from crate.net import addresses
+from crate.net.store import ROUTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +73,14 @@ def driver_of(name: str) -> Any:
         from crate.net import bridge
 
         return bridge
+    if name in ("macvlan", "ipvlan"):
+        from crate.net import macvlan
+
+        return macvlan
+    if name == "vxlan":
+        from crate.net import vxlan
+
+        return vxlan
     raise HostError(f"cannot use a network with driver {name}: this crate does not know it", "upgrade crate")
 
 
@@ -78,7 +89,7 @@ def lease_directory(settings: Settings, network: Network) -> str:
 
     That of a network without a bridge of its own begins with a dot: the firewall has nothing to do with it.
     """
-    name = network["network_interface"] if network["driver"] == "bridge" else "." + network["id"][:12]
+    name = network["network_interface"] if network["driver"] in ROUTED else "." + network["id"][:12]
     return f"{settings.get('network.lease_root')}/{name}"
 
 
@@ -153,12 +164,15 @@ def _lease(
         if wanted:
             _check(wanted, subnet, network)
     subnet = subnet4 or subnet6
+    if subnet is None and network["ipam_options"].get("driver") == "none":
+        endpoint["mac"] = endpoint["mac"] or addresses.format_mac(b"\x02\x42" + os.urandom(4))
+        return
     if subnet is None:
         raise HostError(f"cannot lease an address: network {network['name']} has no subnet")
     key = attachment["ip"] if subnet4 else attachment["ip6"]
     span = addresses.parse_subnet(subnet["subnet"])
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
-        if network["driver"] == "bridge":
+        if network["driver"] in ROUTED:
             from crate.net import nftables
 
             nftables.ensure(table, leases, network)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 #: drivers whose containers are reached through a bridge of this host
-_ROUTED = ("bridge", "vxlan")
+ROUTED = ("bridge", "vxlan")
 _NAME_MARKS = {ord(mark): None for mark in "_.-"}
 
 
@@ -100,7 +100,7 @@ def names(roots: Roots) -> list[str]:
 
 def can_publish(network: Network) -> bool:
     """Whether ports of the host can lead to it: through its bridge, from outside."""
-    return network["driver"] in _ROUTED and not network["internal"]
+    return network["driver"] in ROUTED and not network["internal"]
 
 
 def save(roots: Roots, network: Network) -> None:

@@ -1,0 +1,118 @@
+"""The drivers macvlan and ipvlan: an interface in the container that is on the host's own wire, with no bridge between.
+
+A macvlan has a hardware address of its own; an ipvlan has that of its parent, which switches by address (l2) or routes
+(l3, l3s). Nothing of it is in the host's namespace, so the firewall, published ports and traffic shaping have no part.
+"""
+
+from __future__ import annotations
+
+import errno
+from _socket import AF_INET, AF_INET6
+
+from crate.errors import HostError, KernelError, UsageError
+from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
+from crate.net import bridge, device_messages, parent, route_messages
+from crate.net.addresses import format_mac, parse_mac
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crate.net.endpoint import Endpoint
+    from crate.net.store import Network
+
+#: options of `network create` by driver, with docker's names for them
+OPTIONS = {"macvlan": ("parent", "mode", "mtu", "vlan"), "ipvlan": ("parent", "mode", "flag", "mtu", "vlan")}
+ALIASES = {"macvlan_mode": "mode", "ipvlan_mode": "mode", "ipvlan_flag": "flag"}
+_DEFAULT_MODES = {"macvlan": "bridge", "ipvlan": "l2"}
+_MODES = {"macvlan": device_messages.MACVLAN_MODES, "ipvlan": device_messages.IPVLAN_MODES}
+#: modes whose packets the parent routes: there are no neighbours, and no gateway among them
+_ROUTING = ("l3", "l3s")
+
+
+def check_options(network: Network) -> None:
+    """Checks the record of a new network. UsageError, HostError."""
+    driver, options = network["driver"], network["options"]
+    for key in options:
+        if key not in (*OPTIONS[driver], "rate"):
+            raise UsageError(f"unsupported {driver} network option {key}", f"known are {', '.join(OPTIONS[driver])}")
+    mode = _mode(driver, options)
+    if mode not in _MODES[driver]:
+        raise UsageError(f"unknown {driver} mode {mode}", f"one of {', '.join(_MODES[driver])}")
+    flag = options.get("flag", "bridge")
+    if flag not in device_messages.IPVLAN_FLAGS:
+        raise UsageError(f"unknown ipvlan flag {flag}", f"one of {', '.join(device_messages.IPVLAN_FLAGS)}")
+    ipam = network["ipam_options"].get("driver", "host-local")
+    if ipam == "dhcp":
+        raise UsageError(
+            f"cannot create {driver} network {network['name']}: crate has no DHCP client for the ipam driver dhcp",
+            "give --subnet and, for the part of it that is yours, --ip-range",
+        )
+    parent.check(network)
+
+
+def ensure(network: Network) -> int:
+    """The index of the parent, which is made where crate has to."""
+    return parent.ensure(network)
+
+
+def remove(network: Network, others: Sequence[Network]) -> None:
+    """Takes away what `ensure` made on the host, unless another network needs it."""
+    parent.remove(network, others)
+
+
+def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
+    """Makes the interface in the container's namespace, with addresses and routes. HostError, KernelError."""
+    driver, options, interface = endpoint["driver"], endpoint["options"], endpoint["interface"]
+    mode = _mode(driver, options)
+    if driver == "macvlan":
+        data, mac = device_messages.macvlan_data(mode), parse_mac(endpoint["mac"])
+    else:
+        data, mac = device_messages.ipvlan_data(mode, options.get("flag", "bridge")), b""
+    message = device_messages.device(
+        driver,
+        interface,
+        data=data,
+        parent=endpoint["link_index"],
+        netns_fd=netns_fd,
+        mac=b"" if mode == "passthru" else mac,
+        mtu=int(options.get("mtu") or 0),
+    )
+    with Netlink(NETLINK_ROUTE) as route:
+        try:
+            route.request([message])
+        except OSError as error:
+            raise _failure(endpoint, mode, error) from None
+    routed = mode in _ROUTING
+    bridge.configure({**endpoint, "internal": endpoint["internal"] or routed}, netns_fd)
+    with netlink_in(netns_fd, NETLINK_ROUTE) as route:
+        found = bridge.find(route, interface)
+        if found is None:
+            raise HostError(f"cannot use interface {interface} of network {endpoint['network']}: it vanished")
+        endpoint["mtu"] = route_messages.link_mtu(found[2])
+        endpoint["mac"] = format_mac(device_messages.hardware_address(found[2]))
+        if routed and not endpoint["internal"]:
+            families = [family for key, family in (("address", AF_INET), ("address6", AF_INET6)) if endpoint[key]]  # type: ignore[literal-required]
+            metric = endpoint["metric"]
+            route.request([device_messages.route_without_gateway(found[0], one, metric) for one in families])
+
+
+def detach(endpoint: Endpoint, netns_fd: int) -> None:
+    """Removes the interface from a container that goes on without it. KernelError."""
+    bridge.detach(endpoint, netns_fd)
+
+
+def _mode(driver: str, options: dict[str, str]) -> str:
+    return options.get("mode") or _DEFAULT_MODES[driver]
+
+
+def _failure(endpoint: Endpoint, mode: str, error: OSError) -> HostError:
+    driver, interface = endpoint["driver"], endpoint["interface"]
+    if error.errno in (errno.EOPNOTSUPP, errno.ENOENT):
+        return parent.lacking(interface, driver)
+    hint = None
+    if error.errno == errno.EBUSY:
+        hint = "the parent has an interface of the other driver, is in a bridge, or is taken: mode passthru shares it with none"
+    if error.errno == errno.EADDRINUSE:
+        hint = f"another interface of the parent has the address {endpoint['mac']}"
+    return KernelError(f"create {driver} {interface} in mode {mode} for network {endpoint['network']}", error, hint)
