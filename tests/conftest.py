@@ -108,6 +108,12 @@ def crate(more_settings: str) -> Iterator[Crate]:
 
 
 @pytest.fixture
+def other_crate(more_settings: str) -> Iterator[Crate]:
+    """A second one, as that of another host."""
+    yield from _crate(more_settings, None)
+
+
+@pytest.fixture
 def busybox(crate: Crate) -> str:
     """`crate.local/busybox`, already in the store of `crate`, so that `run` is silent about it."""
     crate.ok("pull", "--quiet", "crate.local/busybox")

@@ -47,6 +47,7 @@ class Crate:
         self.config = place / "config.toml"
         self.config.write_text(settings)
         self.user = user
+        self.within: list[str] = []  # what starts it in another namespace: nsenter and its options
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(user.home if user else place / "home"),
@@ -58,7 +59,7 @@ class Crate:
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""
         words = [*program(), "--root", str(self.root), "--runroot", str(self.runroot), "--config", str(self.config)]
-        return [*(self.user.become if self.user else ()), *words, *arguments]
+        return [*self.within, *(self.user.become if self.user else ()), *words, *arguments]
 
     def __call__(
         self,
