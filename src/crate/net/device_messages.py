@@ -100,6 +100,11 @@ def device(
     return RTM_NEWLINK, _CREATE, payload
 
 
+def rename(index: int, name: str) -> Message:
+    """Gives an interface that is down another name."""
+    return RTM_NEWLINK, NLM_F_ACK, _ifinfo.pack(0, 0, index, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
+
+
 def set_alias(name: str, text: str) -> Message:
     """Gives an interface an alias; the kernel ignores that of a new one."""
     payload = _ifinfo.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")

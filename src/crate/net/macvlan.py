@@ -7,6 +7,7 @@ A macvlan has a hardware address of its own; an ipvlan has that of its parent, w
 from __future__ import annotations
 
 import errno
+import os
 from _socket import AF_INET, AF_INET6
 
 from crate.errors import HostError, KernelError, UsageError
@@ -69,9 +70,11 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
         data, mac = device_messages.macvlan_data(mode), parse_mac(endpoint["mac"])
     else:
         data, mac = device_messages.ipvlan_data(mode, options.get("flag", "bridge")), b""
+    # Before Linux 6.14 a name must be free in the namespace of the sender too, which has an eth0 of its own.
+    staged = "mv" + os.urandom(5).hex()
     message = device_messages.device(
         driver,
-        interface,
+        staged,
         data=data,
         parent=endpoint["link_index"],
         netns_fd=netns_fd,
@@ -83,18 +86,26 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
             route.request([message])
         except OSError as error:
             raise _failure(endpoint, mode, error) from None
+    with netlink_in(netns_fd, NETLINK_ROUTE) as route:
+        made = bridge.find(route, staged)
+        if made is None:
+            raise HostError(f"cannot use interface {interface} of network {endpoint['network']}: it vanished")
+        try:
+            route.request([device_messages.rename(made[0], interface)])
+        except OSError as error:
+            route.request([route_messages.delete_link(made[0])])
+            raise _failure(endpoint, mode, error) from None
     routed = mode in _ROUTING
     bridge.configure({**endpoint, "internal": endpoint["internal"] or routed}, netns_fd)
     with netlink_in(netns_fd, NETLINK_ROUTE) as route:
-        found = bridge.find(route, interface)
-        if found is None:
-            raise HostError(f"cannot use interface {interface} of network {endpoint['network']}: it vanished")
-        endpoint["mtu"] = route_messages.link_mtu(found[2])
-        endpoint["mac"] = format_mac(device_messages.hardware_address(found[2]))
+        answer = route.request([route_messages.link_by_name(interface)])[0][1]
+        index, _, attributes = route_messages.parse_link(answer)
+        endpoint["mtu"] = route_messages.link_mtu(attributes)
+        endpoint["mac"] = format_mac(device_messages.hardware_address(attributes))
         if routed and not endpoint["internal"]:
             families = [family for key, family in (("address", AF_INET), ("address6", AF_INET6)) if endpoint[key]]  # type: ignore[literal-required]
             metric = endpoint["metric"]
-            route.request([device_messages.route_without_gateway(found[0], one, metric) for one in families])
+            route.request([device_messages.route_without_gateway(index, one, metric) for one in families])
 
 
 def detach(endpoint: Endpoint, netns_fd: int) -> None:
