@@ -115,7 +115,8 @@ def test_a_vlan_is_made_and_removed(net: Net, lan: str, written: str) -> None:
 @pytest.mark.requires("ipvlan")
 def test_l3_routes_without_a_gateway(net: Net, lan: str) -> None:
     network = net.define("ipvlan", "10.78.0.0/24", "10.78.0.1", parent=lan, mode="l3")
-    sh(f"ip -n {net.namespaces[0]} route add 10.78.0.0/24 dev eth0")
+    sh(f"ip addr add {gateway(net, 2)}/24 dev {lan}")  # by which the others find the subnet
+    sh(f"ip -n {net.namespaces[0]} route add 10.78.0.0/24 via {gateway(net, 2)}")
     one = net.container(network=network["name"])
     assert one.run("ip", "route").startswith("default dev eth0")
     net.serve(one)

@@ -32,6 +32,7 @@ def host_config(engine: Engine, container: Container, spec: dict[str, Any]) -> d
         "LogConfig": _log_config(container),
         "NetworkMode": _network_mode(engine, record["network"], modes),
         "PortBindings": port_bindings(record["network"].get("ports") or []),
+        "NetworkRate": given("network_rate"),
         "PublishAllPorts": bool(options.get("publish_all")),
         "RestartPolicy": {
             "Name": record["restart"]["name"],

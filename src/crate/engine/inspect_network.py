@@ -61,6 +61,7 @@ def _endpoint(endpoint: dict[str, Any]) -> dict[str, Any]:
         "GlobalIPv6Address": endpoint.get("address6", ""),
         "GlobalIPv6PrefixLen": endpoint.get("prefix6", 0),
         "MacAddress": endpoint.get("mac", ""),
+        **({"Rates": endpoint["rates"]} if endpoint.get("rates") else {}),
     }
 
 

@@ -47,6 +47,11 @@ def _update(engine: Engine, container: Container, given: dict[str, Any]) -> None
     if given.get("restart") is not None:
         policy = {"restart": given["restart"], "rm": record["remove"]}
         record["restart"] = restart_policy(policy, engine.settings)
+    given = dict(given)
+    if rates := given.pop("network_rate", None):
+        from crate.engine import network_rates
+
+        network_rates.update(container, record, state, rates)
     host = Host(engine.roots.rootless)
     record["options"], after = make_update(record["options"], before, given, host, engine.settings, warnings)
     for text in warnings:

@@ -111,6 +111,11 @@ def set_alias(name: str, text: str) -> Message:
     return RTM_NEWLINK, NLM_F_ACK, payload + attribute(_IFLA_IFALIAS, text.encode())
 
 
+def name_of(found: dict[int, bytes]) -> str:
+    """The name among the attributes of `route_messages.parse_link`."""
+    return found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+
+
 def alias(found: dict[int, bytes]) -> str:
     """The alias among the attributes of `route_messages.parse_link`; empty for none."""
     return found.get(_IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace")

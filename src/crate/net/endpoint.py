@@ -19,7 +19,7 @@ from crate.net.store import ROUTED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TypedDict
+    from typing import Any, NotRequired, TypedDict
 
     from crate.net.addresses import LeaseRecord
     from crate.net.store import Network, Subnet
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         mac: str
         aliases: list[str]
         interface: str
+        rates: NotRequired[list[str]]  # as --network-rate takes them
 
     class Endpoint(TypedDict):
         """All texts are empty and all numbers 0 where a network has no such thing."""
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         aliases: list[str]
         routes: list[list[str]]  # destination, gateway
         options: dict[str, str]
+        rates: NotRequired[dict[str, int]]  # bits a second, `in` to the container and `out` of it
 
 
 MTU = 1500
@@ -112,6 +114,10 @@ def make(
     endpoint["servers"] = network.get("network_dns_servers") or []
     endpoint["routes"] = [[route["destination"], route["gateway"]] for route in network.get("routes") or ()]
     endpoint["options"] = network["options"]
+    if rates := attachment.get("rates") or network["options"].get("rate", "").split():
+        from crate.net import shaping
+
+        shaping.set_rates(endpoint, rates)
     if endpoint["interface"] in interfaces:
         raise UsageError(f"cannot use the interface name {endpoint['interface']} for two networks")
     endpoint["link_index"] = driver_of(network["driver"]).ensure(network)

@@ -113,6 +113,8 @@ def prepare(
     elif mode in _USERSPACE:
         from crate.net import userspace
 
+        if any(attachment.get("rates") for attachment in request.get("networks") or ()):
+            raise UsageError(f"cannot limit the rate of --network {mode}: it has no interface on the host")
         userspace.prepare(lease, request, roots.runroot)
     elif mode not in ("none", *_PASSIVE):
         raise UsageError(f"unknown network mode: {mode}")
@@ -219,6 +221,10 @@ def attach(lease: Lease, endpoint: Endpoint, netns_fd: int) -> None:
 
     publishes = bool(lease["ports"]) and endpoint["network"] == lease["published"]
     driver_of(endpoint["driver"]).attach(endpoint, netns_fd, publishes)
+    if endpoint.get("rates"):
+        from crate.net import shaping
+
+        shaping.apply(endpoint)
 
 
 def has_names(lease: Lease) -> bool:
@@ -314,6 +320,10 @@ def discard(lease: Lease) -> None:
     if lease["mode"] != "bridge":
         return
     for endpoint in lease["endpoints"]:
+        if endpoint.get("rates"):
+            from crate.net import shaping
+
+            shaping.remove(endpoint)
         if endpoint["keys"]:
             _discard_endpoint(lease, endpoint)
 

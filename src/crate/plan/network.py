@@ -32,6 +32,8 @@ def make_network(
         "aliases": list(options.get("network_alias") or ()),
         "interface": "",
     }
+    if options.get("network_rate"):
+        attachment["rates"] = list(options["network_rate"])
     request: NetworkRequest = {"mode": "bridge", "networks": [attachment], "ports": [], "hostname": ""}
     if modes and (len(modes) > 1 or modes[0] not in _BRIDGE):
         from crate.plan.network_modes import apply_modes
@@ -42,6 +44,11 @@ def make_network(
 
         for one in request["networks"] or (attachment,):
             check_addresses(one)
+    if options.get("network_rate") or any("rates" in one for one in request["networks"]):
+        from crate.net.rates import parse_rates
+
+        for one in request["networks"]:
+            parse_rates(one.get("rates") or ())  # a wrong one is refused before anything is made
     if options.get("publish") or options.get("publish_all") or options.get("expose"):
         from crate.plan.ports import make_ports
 

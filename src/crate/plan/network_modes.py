@@ -40,6 +40,8 @@ def apply_modes(request: NetworkRequest, modes: list[str]) -> None:
             raise UsageError(f"cannot attach a container to network {name} twice", f"give --network {name} once")
     if len(attachments) > 1 and (given["ip"] or given["ip6"]):
         raise UsageError("--ip can only be set for a single network", "write it as --network NAME:ip=ADDRESS")
+    for attachment in attachments if "rates" in given else ():
+        attachment.setdefault("rates", given["rates"])  # that of the network itself goes before
     for key in ("ip", "ip6", "mac"):
         first[key] = first[key] or given[key]
     request["networks"] = attachments
@@ -77,6 +79,8 @@ def _attachment(text: str, default: str) -> Attachment:
             attachment["network"] = value
         elif key == "alias" and value:
             attachment["aliases"].append(value)
+        elif key == "rate" and value:
+            attachment.setdefault("rates", []).append(value)
         elif key in _KEYS and value:
             attachment["ip6" if key == "ip" and ":" in value else _KEYS[key]] = value  # type: ignore[literal-required]
         elif not equals or not value:
@@ -131,6 +135,8 @@ def settle_conflicts(options: Options, request: NetworkRequest, given: Attachmen
         raise UsageError("network-scoped alias is supported only for containers in user defined networks")
     if given["ip"] or given["ip6"]:
         raise UsageError("user specified IP address is supported on user defined networks only")
+    if given.get("rates"):
+        raise UsageError("conflicting options: network-rate and the network mode", "only networks have rates")
     if given["mac"] and mode in ("host", "container", "ns"):
         raise UsageError("conflicting options: mac-address and the network mode")
     if mode == "container":

@@ -44,9 +44,23 @@ def make_resources(options: Options, host: Host, settings: Settings, warnings: l
         block_io: LinuxBlockIO = make_block_io(options, host)
         if block_io:
             resources["blockIO"] = block_io
+    if options.get("net_cls_classid"):
+        resources["network"] = {"classID": _class_id(options["net_cls_classid"])}
     for entry in options.get("cgroup_conf") or ():
         _add_file(resources, entry)
     return resources
+
+
+def _class_id(text: str) -> int:
+    """`10:1` in hexadecimal digits, as tc(8) writes it, or the number itself: 0x100001."""
+    major, colon, minor = text.partition(":")
+    try:
+        number = int(major, 16) << 16 | int(minor, 16) if colon else int(text, 0)
+        if not 0 < number < 1 << 32 or (colon and max(len(major), len(minor)) > 4):
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"invalid net_cls class {text}", "write it as tc does: 10:1, or as a number: 0x100001") from None
+    return number
 
 
 def _memory(options: Options, host: Host, warnings: list[str]) -> LinuxMemory:

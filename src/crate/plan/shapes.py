@@ -36,6 +36,7 @@ class Attachment(TypedDict):
     mac: str
     aliases: list[str]
     interface: str
+    rates: NotRequired[list[str]]  # as --network-rate takes them
 
 
 class NetworkRequest(TypedDict):

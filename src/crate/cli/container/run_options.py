@@ -124,6 +124,11 @@ def limits() -> list[Row]:
             "--memory-swap", help="Swap limit equal to memory plus swap: '-1' to enable unlimited swap", metavar="bytes"
         ),
         number("--memory-swappiness", help="Tune container memory swappiness (0 to 100) (default -1)"),
+        many(
+            "--network-rate",
+            help="Limit the traffic of a container, to it (in), from it (out) or both ways: 10mbit, 1gbit:in, 500kbps:out",
+            metavar="rate[:in|:out]",
+        ),
         text("--cpus", help="Number of CPUs", metavar="decimal"),
         number("--cpu-shares", "-c", help="CPU shares (relative weight)"),
         number("--cpu-period", help="Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
@@ -241,6 +246,11 @@ def _network() -> list[Row]:
         text("--ip", help="IPv4 address (e.g., 172.30.100.104)", metavar="address"),
         text("--ip6", help="IPv6 address (e.g., 2001:db8::33)", metavar="address"),
         text("--mac-address", help="Container MAC address (e.g., 92:d0:c6:0a:29:33)", metavar="address"),
+        text(
+            "--net-cls-classid",
+            help="Class of the container's packets for tc and the firewall of the host, where net_cls is mounted: 10:1",
+            metavar="major:minor",
+        ),
         many("--link", help="Add link to another container"),
         many("--link-local-ip", help="Container IPv4/IPv6 link-local addresses", metavar="address"),
     ]
