@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -106,9 +107,10 @@ def test_containers_of_two_hosts(hosts: tuple[Host, Host]) -> None:
         addresses.append(settings["IPAddress"])
         assert settings["IPAddress"].startswith(f"10.231.{host.number}.")
     for host, far, name in ((hosts[0], addresses[1], "on-2"), (hosts[1], addresses[0], "on-1")):
-        assert until(lambda: host.get_inside(far, 80)).endswith(name)
+        assert until(functools.partial(host.get_inside, far, 80)).endswith(name)
         assert "1 packets received" in host.crate.ok("exec", "web", "ping", "-c", "1", far)
         assert "1450" in host.crate.ok("exec", "web", "cat", "/sys/class/net/eth0/mtu")
+        assert far not in host.crate.ok("exec", "web", "nslookup", "web.overlay", "127.0.0.11")  # its own web
         # the host itself is on the network, with its gateway
         assert host.sh(f"curl -s --max-time 5 http://{far}/").strip() == name
         large = host.crate.ok("exec", "web", "ping", "-c", "1", "-s", "1422", far)  # 1450 with its headers, whole
@@ -124,9 +126,10 @@ def test_the_device_lives_with_the_bridge(hosts: tuple[Host, Host]) -> None:
     network = host.define(2)
     name = vxlan.device_name(network)
 
-    def shown() -> dict[str, object]:
+    def shown() -> dict[str, Any]:
         (found,) = json.loads(host.sh(f"ip -j -d link show {name}"))
-        return dict(found)
+        assert isinstance(found, dict)
+        return found
 
     host.crate.ok("run", "--rm", "--network", "overlay", IMAGE, "true")
     first = shown()
@@ -142,7 +145,12 @@ def test_the_device_lives_with_the_bridge(hosts: tuple[Host, Host]) -> None:
     host.crate.ok("run", "--rm", "--network", "overlay", IMAGE, "true")
     entries = host.sh(f"bridge fdb show dev {name}")
     assert "192.0.2.4" in entries and "192.0.2.3" not in entries and "192.0.2.2" not in entries
-    twin = {**network, "name": "twin", "id": secrets.token_hex(32), "network_interface": f"ctt{host.crate.mark}"}
+    twin: Network = {
+        **network,
+        "name": "twin",
+        "id": secrets.token_hex(32),
+        "network_interface": f"ctt{host.crate.mark}",
+    }
     twin["subnets"] = [{**network["subnets"][0], "subnet": "10.232.0.0/16", "gateway": "10.232.1.1"}]
     twin["subnets"][0].pop("lease_range")
     store.save(Roots(str(host.crate.root)), twin)  # type: ignore[arg-type]

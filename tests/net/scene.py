@@ -84,12 +84,12 @@ class Net:
         self.namespaces.append(name)
         return name
 
-    def define(self, driver: str, subnet: str, gateway: str = "", internal: bool = False, **options: str) -> Network:
-        """The record of a network, saved under the name of its driver and the mark; it can be changed and saved again."""
+    def define(self, driver: str, subnet: str, gateway: str = "", **options: str) -> Network:
+        """The record of a network, saved under a name of its own; it can be changed and saved again."""
         name = f"{driver}{self.mark}{len(self.networks)}"
         network: Network = {
             "version": 1, "name": name, "id": secrets.token_hex(32), "driver": driver, "network_interface": "",
-            "created": "2026-01-01T00:00:00Z", "subnets": [], "ipv6_enabled": ":" in subnet, "internal": internal,
+            "created": "2026-01-01T00:00:00Z", "subnets": [], "ipv6_enabled": ":" in subnet, "internal": False,
             "dns_enabled": False, "labels": {}, "options": options, "ipam_options": {"driver": "host-local"},
         }  # fmt: skip
         if subnet:

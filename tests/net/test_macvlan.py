@@ -15,6 +15,8 @@ from net.scene import Net, ask, sh
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crate.net.store import Network
+
 pytestmark = pytest.mark.requires("root")
 
 DRIVERS = [
@@ -82,14 +84,16 @@ def test_modes_mac_mtu_and_ipv6(net: Net, lan: str) -> None:
 
 @pytest.mark.requires("macvlan")
 def test_internal_without_a_parent(net: Net) -> None:
-    network = net.define("macvlan", subnet(net), gateway(net), internal=True)
+    network = net.define("macvlan", subnet(net), gateway(net))
+    network["internal"] = True
+    store.save(net.roots, network)
     one, other = net.container(network=network["name"]), net.container(network=network["name"])
     net.serve(one)
     assert ask(other, one.endpoint["address"], 80) == f"hello {other.endpoint['address']}"
     assert "default" not in one.run("ip", "route")
     made = parent.name_of(network)
     assert os.path.isdir(f"/sys/class/net/{made}")
-    twin = {**network, "name": "twin"}
+    twin: Network = {**network, "name": "twin"}
     macvlan.remove(network, [twin])
     assert os.path.isdir(f"/sys/class/net/{made}")
     macvlan.remove(network, [])

@@ -123,7 +123,7 @@ def _failure(endpoint: Endpoint, mode: str, error: OSError) -> HostError:
         return parent.lacking(interface, driver)
     hint = None
     if error.errno == errno.EBUSY:
-        hint = "the parent has an interface of the other driver, is in a bridge, or is taken: mode passthru shares it with none"
+        hint = "is the parent in a bridge, in passthru mode, or the parent of the other driver?"
     if error.errno == errno.EADDRINUSE:
         hint = f"another interface of the parent has the address {endpoint['mac']}"
     return KernelError(f"create {driver} {interface} in mode {mode} for network {endpoint['network']}", error, hint)

@@ -138,7 +138,7 @@ def _of_default_route(route: Netlink, network: Network) -> int:
             if not destination and not prefix and index > 1:
                 return index
     raise HostError(
-        f"cannot use network {network['name']}: the host has no default route, and so no parent for {network['driver']}",
+        f"cannot use network {network['name']}: the host has no default route to find a parent interface by",
         "create the network with --opt parent=INTERFACE",
     )
 

@@ -29,7 +29,7 @@ def parse_rates(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         amount, colon, direction = text.partition(":")
         if colon and direction not in DIRECTIONS:
-            raise UsageError(f"invalid rate {text}: unknown direction {direction}", "write it as 10mbit:in or 10mbit:out")
+            raise UsageError(f"invalid rate {text}: unknown direction {direction}", "10mbit:in or 10mbit:out")
         bits = _bits(text, amount.strip().lower())
         for one in (direction,) if colon else DIRECTIONS:
             found[one] = bits
@@ -46,7 +46,7 @@ def _bits(text: str, amount: str) -> int:
             raise ValueError
         bits = int(float(number) * factor)
     except ValueError:
-        raise UsageError(f"invalid rate {text}", "a number and a unit: bit, kbit, mbit, gbit, bps, kbps, mbps") from None
+        raise UsageError(f"invalid rate {text}", "a number and a unit: kbit, mbit, gbit, kbps, mbps") from None
     if bits and not _LOWEST <= bits <= _HIGHEST:
         raise UsageError(f"invalid rate {text}", "from 8kbit to 10tbit; 0 lifts it")
     return bits

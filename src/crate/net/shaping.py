@@ -3,8 +3,8 @@
     in    what the host's end sends:      a token bucket (tbf) is its root queue
     out   what the host's end receives:   redirected through an ifb device with such a bucket, which gives it back
 
-The bucket goes with the interface. An ifb stays: its name has that of the interface in it, so whoever ends the container
-deletes it, or whoever shapes next.
+The bucket goes with the interface. An ifb stays: its name has that of the interface in it, and whoever ends the
+container deletes it, or whoever shapes next.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def set_rates(endpoint: Endpoint, given: Sequence[str]) -> None:
     rates = parse_rates(given)
     if any(rates.values()) and endpoint["driver"] not in (*ROUTED, "cni"):
         raise UsageError(
-            f"cannot limit the rate of network {endpoint['network']}: {endpoint['driver'] or 'it'} has no end on the host",
+            f"cannot limit the rate of network {endpoint['network']}: {endpoint['driver']} has no end on the host",
             "use a bridge or vxlan network",
         )
     endpoint["rates"] = {**endpoint.get("rates", {}), **rates}

@@ -60,7 +60,7 @@ def check_options(network: Network) -> None:
 
 
 def ensure(network: Network) -> int:
-    """The index of the bridge, with the VXLAN device on it and exactly the peers of the record. HostError, KernelError."""
+    """The index of the bridge, which has the VXLAN device with exactly the peers of the record. HostError."""
     options, name = network["options"], device_name(network)
     with Netlink(NETLINK_ROUTE) as route:
         mtu = int(options.get("mtu") or 0) or _mtu(route, network)

@@ -59,7 +59,7 @@ def _class_id(text: str) -> int:
         if not 0 < number < 1 << 32 or (colon and max(len(major), len(minor)) > 4):
             raise ValueError
     except ValueError:
-        raise UsageError(f"invalid net_cls class {text}", "write it as tc does: 10:1, or as a number: 0x100001") from None
+        raise UsageError(f"invalid net_cls class {text}", "write it as tc does, 10:1, or as 0x100001") from None
     return number
 
 

@@ -34,7 +34,9 @@ def test_the_last_one_of_a_direction_counts() -> None:
     assert parse_rates(write_rates({"in": 5 * 10**6, "out": 0})) == {"in": 5 * 10**6, "out": 0}
 
 
-@pytest.mark.parametrize("text", ["", "mbit", "10 mbits", "-1mbit", "1e3kbit", "10mbit:", "٣mbit", "1.2.3mbit", "1bit", "99tbps"])
+@pytest.mark.parametrize(
+    "text", ["", "mbit", "10 mbits", "-1mbit", "1e3kbit", "10mbit:", "٣mbit", "1.2.3mbit", "1bit", "99tbps"]
+)
 def test_refusals(text: str) -> None:
     with pytest.raises(UsageError, match="invalid rate"):
         parse_rates([text])

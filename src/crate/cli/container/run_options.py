@@ -126,7 +126,7 @@ def limits() -> list[Row]:
         number("--memory-swappiness", help="Tune container memory swappiness (0 to 100) (default -1)"),
         many(
             "--network-rate",
-            help="Limit the traffic of a container, to it (in), from it (out) or both ways: 10mbit, 1gbit:in, 500kbps:out",
+            help="Limit the traffic of a container, to it (in), from it (out) or both: 10mbit, 1gbit:in, 500kbps:out",
             metavar="rate[:in|:out]",
         ),
         text("--cpus", help="Number of CPUs", metavar="decimal"),
