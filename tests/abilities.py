@@ -222,6 +222,8 @@ PROGRAMS = {
     "patchelf": "patchelf",
     "dig": "dig",
     "gpg": "gpg",
+    "mkfs.btrfs": "mkfs.btrfs",
+    "mkfs.xfs": "mkfs.xfs",
 }
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,

@@ -88,7 +88,6 @@ def test_what_is_refused_says_why(crate: Crate) -> None:
     }.items():  # fmt: skip
         refusal = crate.fails(125, *words.split(), IMAGE)
         assert words.split()[1] in refusal and reason in refusal, refusal
-    assert "one platform" in crate.fails(125, "images", "--tree")
     crate.ok("create", "--isolation", "default", "--cpu-count=0", "--volume-driver", "local", "--name", "one", IMAGE)
     assert "--checkpoint is not supported" in crate.fails(125, "start", "--checkpoint", "x", "one")
 
@@ -106,3 +105,24 @@ def test_image_of_an_archive(crate: Crate) -> None:
     assert "not supported" in crate.fails(125, "pull", "docker-daemon:busybox")
     assert "no-such-file" in crate.fails(125, *RUN, "docker-archive:/no-such-file", "true")
     assert crate.ok(*RUN, "--pull", "never", "docker://localhost/packed:one", "echo", "by name") == "by name"
+
+
+def test_trees(crate: Crate) -> None:
+    """`images --tree` draws platforms and layers, `image tree` podman's form; what images say is no markup."""
+    crate.ok("create", "--name", "one", IMAGE)
+    crate.ok("commit", "-q", "-m", "x", "one", "child:1")
+    crate.ok("manifest", "create", "both:1", IMAGE, "child:1")
+    lines = crate.ok("images", "-t", "--sort", "repository").splitlines()
+    image_id, child_id = (crate.ok("images", "-q", name) for name in (IMAGE, "child:1"))
+    machine = crate.ok("image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", IMAGE)
+    assert lines[0].startswith(f"{IMAGE}:latest  {image_id}  ")
+    assert lines[1].startswith(f"└── {machine}  {image_id}  ") and lines[2].startswith("    └── ")
+    assert lines[2].endswith("crate: busybox of this host")
+    assert lines[3].startswith("localhost/both:1  ") and lines[4].startswith(f"├── {machine}  {image_id}")
+    assert any(line.startswith(f"└── {machine}  {child_id}") for line in lines[5:])
+    shown = crate.ok("image", "tree", "--whatrequires", IMAGE).splitlines()
+    assert shown[:2] == [f"Image ID: {image_id}", f"Tags:     [{IMAGE}:latest]"] and shown[3] == "Image Layers"
+    assert shown[4].startswith("└── ID: ") and shown[4].endswith(f"Top Layer of: [{IMAGE}:latest]")
+    assert shown[5].startswith("    └── ID: ") and shown[5].endswith("Top Layer of: [localhost/child:1]")
+    assert len(crate.ok("image", "tree", IMAGE).splitlines()) == 5
+    assert "exclude each other" in crate.fails(125, "images", "--tree", "-q")

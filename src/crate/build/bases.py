@@ -13,7 +13,7 @@ from crate.image.wanted import fits
 from crate.linux.process import fork_child, set_name
 from crate.oci import json
 from crate.oci import platform as platforms
-from crate.storage import image_record, layers
+from crate.storage import image_record, last_use, layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +60,7 @@ def find_image(
 
         found = local.find(roots, name.removeprefix("docker://"))
         if found and fits(found, options):
+            last_use.image_used(roots, found["id"])
             return found
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
 

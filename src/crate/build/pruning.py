@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crate.errors import StateError
 from crate.storage import build_cache, image_record, images, layers
 from crate.storage.changes import usage
-from crate.storage.lock import Lock
-from crate.storage.trash import throw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,15 +84,10 @@ def prune(
 
 def _remove_directory(roots: Roots, directory: str) -> bool:
     """False while a build uses it."""
-    lock = Lock(directory)
     try:
-        if not lock.acquire(wait=False):
-            return False
-        throw(roots, directory)
-    except FileNotFoundError:
+        build_cache.remove_mount(roots, directory)
+    except StateError:
         return False
-    finally:
-        lock.release()
     return True
 
 

@@ -118,6 +118,7 @@ COMMANDS = {
     "image inspect": "image.inspect",
     "image exists": "image.exists",
     "image sign": "image.sign",
+    "image tree": "image.tree",
     "image trust set": "image.trust_set",
     "image trust show": "image.trust_show",
     "image flatten": "image.flatten",
@@ -178,6 +179,8 @@ COMMANDS = {
     "healthcheck run": "healthcheck.run",
     "system info": "system.info",
     "system install-boot": "system.install_boot",
+    "gc": "system.gc",
+    "system gc": "system.gc",
     "system df": "system.df",
     "system prune": "system.prune",
     "system events": "system.events",
@@ -835,7 +838,7 @@ OPTIONS = {
         "b quiet --quiet -q \n"
         "b noheading --noheading -n \n"
         "b history --history \n"
-        "b tree --tree \n"
+        "b tree --tree -t \n"
         "s sort --sort \n",
     ),
     "image.build": (
@@ -1276,6 +1279,12 @@ OPTIONS = {
         "s cert_dir --cert-dir \n"
         "s creds --creds \n"
         "b tls_verify --tls-verify \n",
+    ),
+    "image.tree": (
+        False,
+        "image",
+        "whatrequires",
+        "b whatrequires --whatrequires \n",
     ),
     "image.trust_set": (
         False,
@@ -1858,6 +1867,14 @@ OPTIONS = {
         "b print --print \n"
         "s by --by \n"
         "s directory --directory \n",
+    ),
+    "system.gc": (
+        False,
+        "",
+        "keep dry_run quiet",
+        "s keep --keep \n"
+        "b dry_run --dry-run -n \n"
+        "b quiet --quiet -q \n",
     ),
     "system.df": (
         False,

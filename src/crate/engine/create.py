@@ -14,7 +14,7 @@ from crate.linux.process import start_time
 from crate.oci import json
 from crate.plan.host import Host
 from crate.storage import containers as store
-from crate.storage import journal, staging
+from crate.storage import journal, last_use, staging
 from crate.storage.durable import write_file
 from crate.storage.roots import boot_id
 
@@ -176,6 +176,7 @@ def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | N
             raise NotFoundError(f"{name}: image not known")
         if not _is_for(found[0], options):
             raise NotFoundError(f"{name}: there is no image of it for this platform", "leave --platform away")
+    last_use.image_used(engine.roots, found[0]["id"])
     return found[0], found[1] or next(iter(found[0]["names"]), "")
 
 

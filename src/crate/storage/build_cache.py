@@ -108,6 +108,22 @@ def mounts(roots: Roots) -> Iterator[tuple[str, dict[str, Any], float]]:
             continue
 
 
+def remove_mount(roots: Roots, directory: str) -> None:
+    """Removes a directory of RUN --mount=type=cache. StateError while a build uses it."""
+    from crate.errors import StateError
+    from crate.storage.trash import throw
+
+    lock = Lock(directory)
+    try:
+        if not lock.acquire(wait=False):
+            raise StateError(f"a build uses the cache directory {os.path.basename(directory)}")
+        throw(roots, directory)
+    except FileNotFoundError:
+        pass
+    finally:
+        lock.release()
+
+
 def open_mount(
     roots: Roots, name: str, facts: dict[str, Any], *, exclusive: bool, wait: bool
 ) -> tuple[str, Lock] | None:

@@ -116,6 +116,17 @@ def made_of(roots: Roots, kept: set[str]) -> set[str]:
     return found
 
 
+def made_of_blob(roots: Roots, digest: str) -> list[str]:
+    """The digests of what was made of a blob."""
+    directory = f"{roots.graphroot}/images/compressed"
+    beginning = f"{digest.replace(':', '-')}."
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(beginning)]
+        return [f"sha256:{os.readlink(f'{directory}/{name}').rpartition('/')[2]}" for name in names]
+    except FileNotFoundError:
+        return []
+
+
 def _link(roots: Roots, digest: str, form: str, level: int) -> str:
     if not digests.is_digest(digest):
         raise NotFoundError(f"no such blob: {digest}")

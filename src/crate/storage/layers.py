@@ -212,6 +212,26 @@ def _publish(roots: Roots, layers: Sequence[LayerTree]) -> None:
             _unlink(f"{directory}/{_alias_of(layer.stage)}")
             layer.abort()
     sync_directory(directory)
+    _share(roots, [layer.chain_id for layer in layers])
+
+
+def _share(roots: Roots, chains: Sequence[str]) -> None:
+    """Has the files of new layers share their extents with equal ones of others, where the file system can."""
+    from crate.storage import sharing
+
+    directory = f"{roots.graphroot}/layers"
+    if not sharing.can_share(directory):
+        return
+    others = sorted(
+        (chain for chain in list_ids(roots) if chain not in chains and exists(roots, chain)),
+        key=lambda chain: os.stat(f"{directory}/{chain}").st_mtime,
+        reverse=True,
+    )
+    for chain in chains:
+        try:
+            sharing.share(diff_path(roots, chain), [diff_path(roots, other) for other in others])
+        except OSError:
+            pass  # it is only for space
 
 
 def _describe(roots: Roots, layer: LayerTree) -> None:

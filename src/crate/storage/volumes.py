@@ -13,7 +13,7 @@ import time
 
 from crate.errors import NameInUseError, NotFoundError, StateError, UsageError
 from crate.oci import json
-from crate.storage import journal, staging
+from crate.storage import journal, last_use, staging
 from crate.storage.durable import read_file, sync_directory, sync_file_system, write_file
 from crate.storage.lock import Lock
 
@@ -125,6 +125,7 @@ def use(roots: Roots, name: str, source_fd: int | None = None) -> VolumeRecord:
             pass  # another container was faster
     record = read(roots, name)
     if record["populated"]:
+        last_use.volume_used(roots, name)
         return record
     directory = f"{roots.graphroot}/volumes/{name}"
     stage = ""

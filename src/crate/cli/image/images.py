@@ -15,12 +15,8 @@ def main(options: dict[str, Any]) -> int:
     from crate.cli import output
     from crate.cli.image import listing
 
-    if options["tree"]:
-        from crate.errors import UsageError
-
-        raise UsageError("--tree is not supported", "an image in the store has one platform: see `crate images`")
     engine = crate.engine.open(options["globals"])
-    output.write(listing.text(engine, options))
+    output.write(listing.tree(engine, options) if options["tree"] else listing.text(engine, options))
     return 0
 
 
@@ -40,11 +36,12 @@ def declare(app: Typer) -> None:
         flag("--quiet", "-q", help="Only show image IDs"),
         flag("--noheading", "-n", help="Do not print the column headings"),
         flag("--history", help="Show all names of each image in one more column"),
-        flag("--tree", help="List the platforms of images as a tree (refused: an image has one here)"),
+        flag("--tree", "-t", help="Draw each image as a tree of its platforms and layers"),
         text("--sort", help="Sort by created, id, repository, size or tag", metavar="field"),
         help="List images",
         examples="""
             crate images
+            crate images --tree nginx
             crate images --filter dangling=true -q
         """,
     )

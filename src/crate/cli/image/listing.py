@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from crate.engine.context import Engine
+    from crate.image.listing import Listed
 
 _FURTHER = (("CreatedAt", "CREATED AT"), ("Digest", "DIGEST"), ("Containers", "CONTAINERS"))
 _JSON = (
@@ -24,13 +25,7 @@ def text(engine: Engine, options: dict[str, Any]) -> str:
     """The whole output."""
     from crate.image import listing
 
-    found = listing.images(
-        engine.roots,
-        filters=options["filter"] or (),
-        name=options["image"],
-        show_all=bool(options["all"]),
-        containers=lambda image_id: [container.id for container in users.of(engine, image_id)],
-    )
+    found = _found(engine, options)
     entries = listing.rows(found, options["sort"] or "created")
     if options["quiet"] and not options["format"]:
         ids = dict.fromkeys(_id(entry["image"]["id"], options) for entry in entries)
@@ -51,6 +46,32 @@ def text(engine: Engine, options: dict[str, Any]) -> str:
     shown = {entry["image"]["id"]: entry["image"] for entry in entries}
     objects = lambda: [_object(image) for image in shown.values()]  # noqa: E731
     return formats.listing(rows, columns, options, further=_FURTHER, objects=objects)
+
+
+def tree(engine: Engine, options: dict[str, Any]) -> str:
+    """The output of --tree: an image once, in the order of --sort."""
+    from crate.cli.image import trees
+    from crate.errors import UsageError
+    from crate.image import listing
+
+    for key in ("format", "quiet", "digests", "history"):
+        if options[key]:
+            raise UsageError(f"--{key} and --tree exclude each other", "leave one of them away")
+    rows = listing.rows(_found(engine, options), options["sort"] or "created")
+    once = {row["image"]["id"]: row["image"] for row in rows}
+    return trees.images(engine, list(once.values()), bool(options["no_trunc"]))
+
+
+def _found(engine: Engine, options: dict[str, Any]) -> list[Listed]:
+    from crate.image import listing
+
+    return listing.images(
+        engine.roots,
+        filters=options["filter"] or (),
+        name=options["image"],
+        show_all=bool(options["all"]),
+        containers=lambda image_id: [container.id for container in users.of(engine, image_id)],
+    )
 
 
 def _object(image: Any) -> dict[str, Any]:
