@@ -20,6 +20,7 @@ from crate.storage.inflate import inflated
 from crate.storage.tar_reader import TarReader
 from crate.storage.tree_copy import copy_content
 from crate.storage.tree_writer import TreeWriter
+from crate.storage.unpack_process import maps_one_id
 
 if TYPE_CHECKING:
     from crate.build.copying import Entry, Selection
@@ -31,15 +32,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
 class EntryWriter:
-    """Writes from one tree beneath `root_fd`. `archive_owner`: whose the files of archives are, None: as they say."""
+    """Writes from one tree beneath `root_fd`. `owner`: whose the directories are that no entry tells of."""
 
-    def __init__(
-        self, tree: Tree, root_fd: int, *, rootless: bool, archive_owner: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, tree: Tree, root_fd: int, *, rootless: bool, owner: tuple[int, int] | None = None) -> None:
         self._tree = tree
         self._root_fd = root_fd
         self._rootless = rootless
-        self._archive_owner = archive_owner
+        self._owner = owner
         self._own = (os.geteuid(), os.getegid())
         self._parent, self._parent_fd = "", -1
         self._source, self._source_fd = "", -1
@@ -72,7 +71,7 @@ class EntryWriter:
 
     def _make(self, path: str) -> int:
         try:
-            return make_directory(self._root_fd, path or ".")
+            return make_directory(self._root_fd, path or ".", owner=self._owner)
         except NotADirectoryError:
             raise Fault(f"cannot copy to /{path}: there is a file in its way", path) from None
         except FileExistsError:
@@ -185,7 +184,9 @@ class EntryWriter:
         target_fd = open_in_root(self._root_fd, entry.path or ".", _DIRECTORY)
         source_fd = self._tree.open_file(entry.source)
         try:
-            writer = TreeWriter(target_fd, whiteouts=False, rootless=self._rootless, owner=self._archive_owner)
+            # The owners are the archive's, whatever --chown says, unless there is but one.
+            owner = self._own if self._rootless and maps_one_id() else None
+            writer = TreeWriter(target_fd, whiteouts=False, rootless=self._rootless, owner=owner)
             writer.unpack(TarReader(inflated(source_fd)))
         finally:
             os.close(source_fd)

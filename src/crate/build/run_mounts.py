@@ -118,6 +118,7 @@ class RunMounts:
     def _bind(self, mount: Mount, place: str) -> int:
         source = self._trees.source(mount.origin)
         tree = self._trees.tree(source)
+        root_fd = -1
         if mount.read_only:
             fd = self._open(tree.root_fd, mount) if not tree.has_ignored else self._filtered(mount, place)
         else:
@@ -132,12 +133,15 @@ class RunMounts:
                 root_fd = mount_upon(roots, place, os.readlink(f"/proc/self/fd/{tree.root_fd}"), volatile=True)
             try:
                 fd = self._open(root_fd, mount)
-            finally:
+            except BaseException:
                 os.close(root_fd)
+                raise
         try:
             made = bind_clone(fd, recursive=False)
         finally:
             os.close(fd)
+            if root_fd >= 0:
+                os.close(root_fd)  # not before: a detached mount is gone with its last descriptor
         if mount.read_only:
             apply_attributes(made, MountOptions(["ro"]), False)
         return made

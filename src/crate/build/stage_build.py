@@ -19,7 +19,7 @@ from crate.build.stages import SCRATCH, STAGE
 from crate.build.step_error import of_instruction, of_run
 from crate.build.step_process import HOSTNAME, Step, StepProcess
 from crate.build.steps import Steps
-from crate.build.transfer import Transfer
+from crate.build.transfer import Transfer, owner_of
 from crate.build.trees import Trees
 from crate.errors import CrateError
 from crate.oci import platform as platforms
@@ -112,7 +112,7 @@ class StageBuild:
         path, user = state.config["WorkingDir"], state.config.get("User") or ""
 
         def change(work: LayerWork, root_fd: int) -> None:
-            os.close(make_directory(root_fd, path))
+            os.close(make_directory(root_fd, path, owner=owner_of(root_fd, user)))
 
         return self._steps.changed(state, created_by, ["workdir", path, user], change, keeps_empty=False)
 

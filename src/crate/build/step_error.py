@@ -17,16 +17,18 @@ def of_run(status: int, instruction: Instruction, dockerfile: Dockerfile, output
     first, _, rest = instruction.text.partition("\n")
     text = first + ("…" if rest else "")
     where = f"{dockerfile.name}:{instruction.line}: " if instruction.line else ""
-    lines = [f'{where}building at STEP "{text}": while running runtime: exit status {status}']
+    error = CrateError(f'{where}building at STEP "{text}": while running runtime: exit status {status}', None, status)
     if not shown:
         said = output.decode("utf-8", "replace").splitlines()[-_LINES:]
-        lines += [f"  | {''.join(c if c.isprintable() or c == chr(9) else '?' for c in line)}" for line in said]
-    return CrateError("\n".join(lines), None, status)
+        error.detail = "\n".join(
+            f"  | {''.join(c if c.isprintable() or c == chr(9) else '?' for c in line)}" for line in said
+        )
+    return error
 
 
 def of_instruction(error: CrateError, instruction: Instruction, dockerfile: Dockerfile) -> CrateError:
     """The error of an instruction that says what is wrong, but not where."""
-    if "\n" in error.message or not instruction.line:
+    if not instruction.line or error.message.startswith(f"{dockerfile.name}:{instruction.line}: "):
         return error
     first = instruction.text.partition("\n")[0]
     error.message = f'{dockerfile.name}:{instruction.line}: building at STEP "{first}": {error.message}'

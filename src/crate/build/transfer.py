@@ -49,7 +49,7 @@ class Transfer:
             refuse_remote(one.sources)
         root_fd = mount_layers(self._session.roots, state.layers)
         try:
-            owner = _owner(root_fd, one.chown)
+            owner = owner_of(root_fd, one.chown)
             into_directory = _is_directory(root_fd, destination)
         finally:
             os.close(root_fd)
@@ -81,7 +81,7 @@ class Transfer:
             if (local or one.heredocs) and not any(tree is known for known, _ in parts):
                 parts.insert(0, (tree, self._select(tree, one, local, rules, destination, into_directory)))
             for each, selection in parts:
-                EntryWriter(each, root_fd, rootless=rootless, archive_owner=owner).write(selection)
+                EntryWriter(each, root_fd, rootless=rootless, owner=owner).write(selection)
 
         return self._steps.changed(state, created_by, inputs, change)
 
@@ -143,8 +143,8 @@ def _created_by(one: kinds.Transfer, destination: str) -> str:
     return " ".join([*words, *names, one.destination]) + " # buildkit"
 
 
-def _owner(root_fd: int, text: str) -> tuple[int, int] | None:
-    """--chown by the image's own files; a user without a group is its own group's, by number or name."""
+def owner_of(root_fd: int, text: str) -> tuple[int, int] | None:
+    """--chown, or USER, by the image's own files; a user without a group is its own group's, by number or name."""
     if not text:
         return None
     name, colon, group = text.partition(":")

@@ -110,7 +110,8 @@ class Reporter:
 
     def failed(self, error: CrateError) -> None:
         """Why there is no such stage."""
-        self._send("failed", text=error.message[-65536:], hint=error.hint, status=error.exit_status)
+        shown = {"text": error.message[-65536:], "detail": error.detail[-65536:]}
+        self._send("failed", **shown, hint=error.hint, status=error.exit_status)
 
 
 class Turn:
@@ -215,7 +216,9 @@ class Workers:
         elif message == "done":
             self._finish(index, fields["taken"])
         elif message == "failed":
-            return CrateError(fields["text"], fields["hint"], fields["status"])
+            error = CrateError(fields["text"], fields["hint"], fields["status"])
+            error.detail = fields["detail"]
+            return error
         else:
             self._display.show(index, message, fields)
         while self._free and self._queue:

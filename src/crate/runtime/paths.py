@@ -23,8 +23,10 @@ def open_in_root(root_fd: int, path: str, flags: int, mode: int = 0) -> int:
     raise OSError(errno.EAGAIN, "openat2: the path changes all the time", path)
 
 
-def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
+def make_directory(root_fd: int, path: str, mode: int = 0o755, owner: tuple[int, int] | None = None) -> int:
     """Opens the directory `path` beneath the root, making it and its missing parents: an O_PATH descriptor.
+
+    What is made belongs to `owner`, or else to this process.
 
     A symbolic link that leads nowhere is followed too, as far as the root: its target is made (images have
     /var/run -> /run without /run).
@@ -33,7 +35,7 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
         return open_in_root(root_fd, path, O_PATH | os.O_DIRECTORY)
     except FileNotFoundError:
         pass
-    made = _make_last(root_fd, path, mode)
+    made = _make_last(root_fd, path, mode, owner)
     if made >= 0:
         return made
     current, done, waiting, links = os.dup(root_fd), "", _parts(path), 0
@@ -43,7 +45,7 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
             step = open_in_root(root_fd, f"{done}/{part}", O_PATH | os.O_DIRECTORY)
         except FileNotFoundError:
             try:
-                os.mkdir(part, mode, dir_fd=current)
+                _make_one(current, part, mode, owner)
             except FileExistsError:
                 links += 1
                 if links > _LINKS_MAX:
@@ -59,7 +61,13 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
     return current
 
 
-def _make_last(root_fd: int, path: str, mode: int) -> int:
+def _make_one(parent_fd: int, name: str, mode: int, owner: tuple[int, int] | None) -> None:
+    os.mkdir(name, mode, dir_fd=parent_fd)
+    if owner:
+        os.chown(name, *owner, dir_fd=parent_fd, follow_symlinks=False)
+
+
+def _make_last(root_fd: int, path: str, mode: int, owner: tuple[int, int] | None) -> int:
     """The directory when only its last part is missing, as nearly always; -1 when there is more to it."""
     parents, _, name = path.rstrip("/").rpartition("/")
     if name in ("", ".", ".."):
@@ -69,7 +77,7 @@ def _make_last(root_fd: int, path: str, mode: int) -> int:
     except FileNotFoundError:
         return -1
     try:
-        os.mkdir(name, mode, dir_fd=parent)
+        _make_one(parent, name, mode, owner)
         return open_in_root(root_fd, path, O_PATH | os.O_DIRECTORY)
     except (FileExistsError, FileNotFoundError):
         return -1
