@@ -144,6 +144,7 @@ class StepProcess:
     def _plan(self, step: Step) -> Plan:
         options = {
             **step.options,
+            "userns": "host",  # whatever containers have: a layer belongs to whom the image says
             "image": "build",
             "entrypoint": "",
             "command": list(step.argv),

@@ -26,6 +26,7 @@ COMMANDS = {
     "rm": "container.rm",
     "exec": "container.exec",
     "attach": "container.attach",
+    "shell": "container.shell",
     "cp": "container.cp",
     "diff": "container.diff",
     "commit": "container.commit",
@@ -55,6 +56,8 @@ COMMANDS = {
     "history": "image.history",
     "events": "system.events",
     "info": "system.info",
+    "doctor": "system.doctor",
+    "unshare": "system.unshare",
     "version": "system.version",
     "completion": "system.completion",
     "help": "system.help",
@@ -706,6 +709,18 @@ OPTIONS = {
         "b sig_proxy --sig-proxy \n"
         "b latest --latest -l \n",
     ),
+    "container.shell": (
+        True,
+        "image? command*",
+        "dir env root reset rm list pull",
+        "l dir --dir \n"
+        "l env --env -e \n"
+        "b root --root \n"
+        "b reset --reset \n"
+        "b rm --rm \n"
+        "b list --list -l \n"
+        "s pull --pull \n",
+    ),
     "container.cp": (
         False,
         "source target",
@@ -1127,6 +1142,18 @@ OPTIONS = {
         "",
         "format",
         "s format --format -f \n",
+    ),
+    "system.doctor": (
+        False,
+        "",
+        "json",
+        "b json --json \n",
+    ),
+    "system.unshare": (
+        True,
+        "command*",
+        "rootless_netns",
+        "b rootless_netns --rootless-netns \n",
     ),
     "system.version": (
         False,

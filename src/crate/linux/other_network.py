@@ -43,7 +43,8 @@ def _by_child(netns_fd: int, make: Callable[[], Sequence[_socket.socket]]) -> li
     def child() -> NoReturn:
         try:
             setns(netns_fd, CLONE_NEWNET)
-            fds = [made.fileno() for made in make()]
+            made = make()  # held until they are sent: without a holder they would be closed
+            fds = [socket.fileno() for socket in made]
             theirs.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack(f"={len(fds)}i", *fds))])
         except OSError as error:
             theirs.send(bytes([error.errno or 1]))

@@ -154,7 +154,7 @@ def _unshare() -> None:
         raise HostError(
             f"cannot make a user namespace: {reason}",
             "an administrator may allow it: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-            "kernel.apparmor_restrict_unprivileged_userns",
+            "kernel.apparmor_restrict_unprivileged_userns; crate doctor tells which",
         ) from None
 
 
@@ -185,7 +185,7 @@ def _refused(complaint: str) -> HostError:
     return HostError(
         f"cannot map the subordinate ids of this user: {reason[0]}",
         "/etc/subuid and /etc/subgid must give this user ranges that nobody else has; newuidmap and newgidmap "
-        "(package uidmap) must be setuid root",
+        "(package uidmap) must be setuid root; crate doctor tells which is missing",
     )
 
 

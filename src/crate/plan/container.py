@@ -114,7 +114,8 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
 
         mounted = {mount["destination"] for mount in mounts.own}
         accounts = make_accounts(options, host, namespaces.user, process["cwd"], mounted)
-    sandbox: list[Slot] = [{"slot": "sandbox"}] if options.get("infra") == "sandbox" else []
+    waits = options.get("infra") == "sandbox" or options.get("waits")
+    sandbox: list[Slot] = [{"slot": "sandbox"}] if waits else []
     return {
         "spec": spec,
         "record": record,

@@ -27,7 +27,7 @@ def is_sealed() -> bool:
     return bool(os.statvfs("/proc/self/exe").f_flag & _ST_RDONLY)
 
 
-def _is_safe() -> bool:
+def is_safe() -> bool:
     """Whether no container can write to it. What root of this user namespace cannot write to, no container can."""
     return is_sealed() or not os.access("/proc/self/exe", os.W_OK)
 
@@ -37,7 +37,7 @@ def ensure() -> None:
 
     A process without the right to mount goes on as it is: it cannot enter containers either. HostError otherwise.
     """
-    if _is_safe():
+    if is_safe():
         return
     try:
         path = _mount()
@@ -53,7 +53,7 @@ def ensure_for_user(membership: int) -> None:
 
     The new process has the descriptor of its membership from `inherited_membership`.
     """
-    if _is_safe():
+    if is_safe():
         return
     try:
         path = os.readlink("/proc/self/exe")  # opened by itself it would lie in the mount namespace of before: EINVAL

@@ -71,6 +71,10 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
         "Registries used without TLS or with any certificate: `host[:port]` or a subnet.",
     ),
     "registries.mirrors": ({}, 'Mirrors of a registry, tried first: `"docker.io" = ["mirror.example.org"]`.'),
+    "shell.image": (
+        "",
+        "Image of `crate shell` without one; empty: that of the shell made last, else the host's distribution.",
+    ),
     "storage.driver": ("", "Storage driver: `overlay` or `vfs`; empty: overlay where the kernel has it."),
     "storage.root": ("", "Directory of images and containers, as with `--root`."),
     "storage.runroot": ("", "Directory of what lives until reboot, as with `--runroot`."),

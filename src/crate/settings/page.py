@@ -48,6 +48,7 @@ _TITLES = {
     "pods": "Pods.",
     "proxies": "Proxies.",
     "registries": "Registries.",
+    "shell": "Development shells.",
     "storage": "Storage; read when a store is used for the first time.",
 }
 

@@ -272,7 +272,7 @@ def _explain(error: OSError, place: str) -> HostError | ImageError:
         if len(layer) == 64:
             return ImageError(f"layer {layer[:12]} of the image is missing", "pull the image again")
     hints = {
-        ENODEV: "load the kernel's overlay module (modprobe overlay), or set storage.driver to vfs",
-        EPERM: "mounting an overlay needs root, or a user namespace on Linux 5.11 or later",
+        ENODEV: "load the kernel's overlay module (modprobe overlay), or set storage.driver to vfs; see crate doctor",
+        EPERM: "mounting an overlay needs root, or a user namespace on Linux 5.11 or later; see crate doctor",
     }
     return HostError(f"cannot mount the root filesystem of {place}: {error.strerror}", hints.get(error.errno or 0))

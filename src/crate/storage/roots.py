@@ -52,7 +52,7 @@ def open_roots(root: str | None = None, runroot: str | None = None) -> Roots:
     """
     uid = _host_uid()
     rootless = uid != 0
-    graph = _absolute(root) if root else _default_graphroot(rootless)
+    graph = _absolute(root) if root else default_graphroot(rootless)
     run = _absolute(runroot) if runroot else _default_runroot(uid)
     driver = _open_graphroot(graph, rootless)
     _open_runroot(run, rootless)
@@ -91,7 +91,8 @@ def _host_uid() -> int:
     return 0
 
 
-def _default_graphroot(rootless: bool) -> str:
+def default_graphroot(rootless: bool) -> str:
+    """Where this user's store is unless somebody says otherwise."""
     if not rootless:
         return "/var/lib/crate"
     data = os.environ.get("XDG_DATA_HOME", "")

@@ -113,11 +113,11 @@ def test_a_place_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_default_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    assert module._default_graphroot(False) == "/var/lib/crate"
-    assert module._default_graphroot(True) == "/home/u/.local/share/crate"
+    assert module.default_graphroot(False) == "/var/lib/crate"
+    assert module.default_graphroot(True) == "/home/u/.local/share/crate"
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert module._default_graphroot(True) == "/data/crate"
+    assert module.default_graphroot(True) == "/data/crate"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    assert module._default_graphroot(True) == "/home/u/.local/share/crate"
+    assert module.default_graphroot(True) == "/home/u/.local/share/crate"
     assert module._default_runroot(0) == "/run/crate"
     assert module._default_runroot(1000) == "/tmp/crate-run-1000"

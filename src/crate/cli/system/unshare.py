@@ -1,0 +1,57 @@
+"""`crate unshare`: a command in the user namespace of this user's containers."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typer import Typer
+
+
+def main(options: dict[str, Any]) -> int:
+    """Becomes the command; 126 or 127 where that cannot be."""
+    import os
+
+    import crate.engine
+    from crate.errors import CommandError, CommandNotFound, UsageError
+
+    if options["rootless_netns"]:
+        raise UsageError(
+            "--rootless-netns is not supported: the containers of an ordinary user have no network together",
+            "crate exec enters that of one container",
+        )
+    if not os.geteuid():
+        raise UsageError("please use unshare with rootless", "root's containers are in the namespace that root is in")
+    engine = crate.engine.open(options["globals"])
+    os.set_inheritable(engine.membership, True)  # the namespace stays that of this user's containers
+    command = options["command"] or [os.environ.get("SHELL") or "/bin/sh"]
+    roots = {"CONTAINERS_GRAPHROOT": engine.roots.graphroot, "CONTAINERS_RUNROOT": engine.roots.runroot}
+    try:
+        os.execvpe(command[0], command, {**os.environ, **roots})
+    except FileNotFoundError:
+        raise CommandNotFound(f"cannot run {command[0]}: no such program") from None
+    except OSError as error:
+        raise CommandError(f"cannot run {command[0]}: {error.strerror}") from None
+
+
+def declare(app: Typer) -> None:
+    from crate.cli.options import argument, command, flag
+
+    command(
+        app,
+        "unshare",
+        main,
+        argument("command", "[COMMAND [ARG...]]", required=False, several=True),
+        flag("--rootless-netns", help="Join the network namespace of rootless containers (refused: there is none)"),
+        stop_at_argument=True,
+        help="Run a command in the user namespace of an ordinary user's containers",
+        description="""
+            There this user is root, and the subordinate ids are files' owners as containers see them. Without a command
+            it is $SHELL. CONTAINERS_GRAPHROOT and CONTAINERS_RUNROOT say where crate keeps its things.
+        """,
+        examples="""
+            crate unshare cat /proc/self/uid_map
+            crate unshare rm -r ~/data-of-a-container
+        """,
+    )
