@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CRATE_BRIDGE, CRATE_TABLE = "cratebench", "crate_bench"
 SUBNET = "10.251.7.0/24"
+NAMES_SUBNETS = {"crate": "10.251.8.0/24", "podman": "10.251.9.0/24"}
 
 CRATE_CONFIG = """
 [network]
@@ -30,6 +31,14 @@ cgroup_parent = "/crate-bench"
 PODMAN_CONFIG = """
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+"""
+# for names.py, where Debian's netavark and aardvark-dns lie in a directory of their own
+PODMAN_HELPERS = """
+[network]
+network_backend = "netavark"
+
+[engine]
+helper_binaries_dir = ["{helpers}", "/usr/libexec/podman", "/usr/lib/podman"]
 """
 
 
@@ -77,7 +86,8 @@ def crate(place: Path, run: Path, program: str | None) -> Engine:
 def podman(place: Path, run: Path) -> Engine:
     """Debian's podman with crun, cgroupfs and the native overlay driver."""
     config = place / "containers.conf"
-    config.write_text(PODMAN_CONFIG)
+    helpers = os.environ.get("CRATE_BENCH_HELPERS")
+    config.write_text(PODMAN_CONFIG + (PODMAN_HELPERS.format(helpers=helpers) if helpers else ""))
     networks = place / "podman-networks"
     networks.mkdir(exist_ok=True)
     words = ["podman", "--root", str(place / "podman"), "--runroot", str(run / "podman"), "--storage-driver", "overlay",

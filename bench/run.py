@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commands, files, idle, logs, parallel, pulling, start
+from bench import commands, files, idle, logs, names, parallel, pulling, start
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "commit": files.committing,
     "parallel": parallel.throughput,
     "idle": idle.hundred,
+    "names": names.all_pairs,
+    "lookup": names.run_with_a_lookup,
 }
 UNIFIED = Path("/sys/fs/cgroup/unified")
 
