@@ -33,12 +33,11 @@ pytestmark = [pytest.mark.requires("root", "overlay", "busybox", "nft"), pytest.
 @pytest.fixture
 def network(crate: Crate) -> Iterator[Callable[..., str]]:
     """`network("front", internal=True)`: a network of that name; the bridges are removed at the end."""
-    bridges: list[str] = []
+    subnets: dict[str, str] = {}
 
     def make(name: str, **more: Any) -> str:
-        bridge = f"ct{crate.mark}{len(bridges)}"
-        bridges.append(bridge)
-        subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
+        subnet = subnets.setdefault(name, f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}")
+        bridge = f"ct{crate.mark}{list(subnets).index(name)}"
         record = {
             "version": 1,
             "name": name,
@@ -61,8 +60,8 @@ def network(crate: Crate) -> Iterator[Callable[..., str]]:
 
     yield make
     crate("rm", "--all", "--force", "--time", "0")
-    for bridge in bridges:
-        subprocess.run(["ip", "link", "del", bridge], check=False, capture_output=True)
+    for number in range(len(subnets)):
+        subprocess.run(["ip", "link", "del", f"ct{crate.mark}{number}"], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -148,9 +147,31 @@ def test_other_names_are_the_hosts_business(crate: Crate, network: Callable[...,
     crate.ok("run", "-d", "--network", "front", "--network", "inside", "--name", "both", IMAGE, "sleep", "1000")
     assert look(crate, "both", "web.test") == {"1.1.1.1"}
     assert look(crate, "both", "inner") == {address(crate, "inner", "inside")}
+    # The servers of a network may change while its containers run.
+    other = NameServer("2.2.2.2")
+    network("front", network_dns_servers=[other.address])
+    assert look(crate, "both", "web.test") == {"2.2.2.2"}
+    other.end()
     asked = server.end()
     assert "web udp" in asked
     assert "secret" not in asked
+
+
+def test_a_renamed_container_is_found_by_its_new_name(crate: Crate, network: Callable[..., str]) -> None:
+    network("front")
+    crate.ok("run", "-d", "--network", "front:alias=service", "--name", "web", IMAGE, "sleep", "1000")
+    web = address(crate, "web", "front")
+    crate.ok("rename", "web", "shop")
+    assert look(crate, "shop", "shop") == look(crate, "shop", "service") == {web}
+    assert "NXDOMAIN" in crate("exec", "shop", "nslookup", "web.dns.podman").out
+
+
+def test_a_step_of_a_build_finds_names(crate: Crate, network: Callable[..., str], tmp_path: Path) -> None:
+    network("front")
+    crate.ok("run", "-d", "--network", "front", "--name", "web", IMAGE, "sleep", "1000")
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN nslookup web\n")
+    said = crate.ok("build", "--network", "front", str(tmp_path))
+    assert address(crate, "web", "front") in addresses(said)
 
 
 def test_the_default_network_has_no_names(crate: Crate) -> None:

@@ -17,6 +17,7 @@ from crate.build.stubs import Stubs
 from crate.cgroup.mounts import mounts_of
 from crate.errors import CrateError, HostError, UsageError
 from crate.net import etc_files, sandbox
+from crate.net import store as network_store
 from crate.plan.host import Host
 from crate.runtime import create as runtime
 from crate.runtime.devices import with_default_rules
@@ -27,6 +28,8 @@ from crate.storage import staging
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from crate.net.resolver import Resolver
+    from crate.net.sandbox import Lease
     from crate.plan.shapes import Plan
     from crate.settings import Settings
     from crate.storage.layer_work import LayerWork
@@ -124,7 +127,12 @@ class StepProcess:
             os.close(created.netns_fd)
         created.await_prepared()
         created.start()
-        _pump(output, created.pidfd, emit)
+        resolver = self._resolver(lease, plan) if lease["dns_fds"] else None
+        try:
+            _pump(output, created.pidfd, emit, resolver)
+        finally:
+            if resolver:
+                resolver.close()
         _, status = os.waitpid(created.pid, 0)
         os.close(created.pidfd)
         self._undo.pop()()
@@ -134,6 +142,12 @@ class StepProcess:
             raise HostError("the command was killed: its memory limit was reached", "give it more with --memory")
         self._stubs = stubs
         return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+    def _resolver(self, lease: Lease, plan: Plan) -> Resolver:
+        """Answers the DNS questions of the process, on a network with names."""
+        from crate.net.resolver import Resolver, resolving
+
+        return Resolver(resolving(lease, network_store.directory(self._roots), plan["files"]["dns"]))
 
     def clean(self, work: LayerWork) -> None:
         """Takes what was made to mount upon out of the layer, after `run`."""
@@ -206,22 +220,27 @@ def _pipes() -> tuple[list[int], tuple[int, int, int]]:
     return [out_read, err_read], (stdin, out_write, err_write)
 
 
-def _pump(output: list[int], pidfd: int, emit: Callable[[int, bytes], object]) -> None:
-    """Passes the output on until the process has ended and all of it was read."""
-    poll = select.poll()
+def _pump(
+    output: list[int], pidfd: int, emit: Callable[[int, bytes], object], resolver: Resolver | None = None
+) -> None:
+    """Passes the output on until the process has ended and all of it was read; answers its questions meanwhile."""
     streams = {output[0]: 1, output[1]: 2}
     for fd in streams:
         os.set_blocking(fd, False)
-        poll.register(fd, select.POLLIN)
-    poll.register(pidfd, select.POLLIN)
     ended = False
     while streams and not ended:
-        for fd, _ in poll.poll():
+        poll = select.poll()
+        for fd in (*streams, pidfd):
+            poll.register(fd, select.POLLIN)
+        if resolver:
+            resolver.register(poll)
+        for fd, _ in poll.poll(resolver.wait() if resolver else None):
             if fd == pidfd:
                 ended = True
-            elif not _pass_on(fd, streams[fd], emit):
-                poll.unregister(fd)
+            elif fd in streams and not _pass_on(fd, streams[fd], emit):
                 del streams[fd]
+        if resolver:
+            resolver.step()
     for fd, stream in list(streams.items()):
         while _pass_on(fd, stream, emit):
             pass

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from crate.net.resolver import Resolver, Resolving
 
-#: what it was connected to since its start: amendments.py
+#: what it was connected to since its start (amendments.py)
 _AMENDED = "amended.json"
 
 
@@ -28,7 +28,7 @@ class Lookups:
     def __init__(self, facts: dict[str, Any]) -> None:
         self._facts = facts
         self._resolver: Resolver | None = None
-        self._amended = _amended(facts)
+        self._version = _version(facts)
 
     def register(self, poll: select.poll) -> None:
         """A question wakes the monitor."""
@@ -80,41 +80,42 @@ class Lookups:
     def _open(self) -> Resolver:
         from crate.net.resolver import Resolver
 
-        return Resolver(_resolving(self._facts))
+        return Resolver(self._resolving())
+
+    def _resolving(self) -> Resolving:
+        from crate.net.resolver import resolving
+
+        facts = self._facts
+        return resolving(facts["state"]["lease"], f"{facts['graphroot']}/networks", facts.get("dns") or ())
 
     def _follow(self) -> None:
-        """Sees to which networks the container was connected meanwhile, and from which it was taken."""
-        amended = _amended(self._facts)
-        if self._resolver and amended != self._amended:
-            self._amended = amended
+        """Sees to which networks the container was connected meanwhile, and which servers these have."""
+        version = _version(self._facts)
+        if self._resolver and version != self._version:
+            self._version = version
             _adopt(self._facts)
-            self._resolver.tell(_resolving(self._facts))
+            self._resolver.tell(self._resolving())
 
 
-def _amended(facts: dict[str, Any]) -> tuple[int, int]:
-    try:
-        status = os.stat(f"{facts['run_directory']}/{_AMENDED}")
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_ino, status.st_mtime_ns
+def _version(facts: dict[str, Any]) -> list[tuple[int, int]]:
+    """What changes when other networks, or other servers of theirs, may have come."""
+    found, networks = [], [endpoint["network"] for endpoint in facts["state"]["lease"]["endpoints"]]
+    for path in (
+        f"{facts['run_directory']}/{_AMENDED}",
+        *(f"{facts['graphroot']}/networks/{n}.json" for n in networks),
+    ):
+        try:
+            status = os.stat(path)
+            found.append((status.st_ino, status.st_mtime_ns))
+        except FileNotFoundError:
+            found.append((0, 0))
+    return found
 
 
 def _adopt(facts: dict[str, Any]) -> None:
     from crate.engine.amendments import adopt
 
     adopt(facts["run_directory"], facts["state"])
-
-
-def _resolving(facts: dict[str, Any]) -> Resolving:
-    lease = facts["state"]["lease"]
-    endpoints = lease["endpoints"]
-    own = [server for server in facts.get("dns") or () if server != "none"]
-    return {
-        "fds": lease["dns_fds"],
-        "networks": [[one["network"], one["lease_directory"]] for one in endpoints if one["dns"]],
-        "forwards": any(not one["internal"] for one in endpoints),
-        "servers": own or [server for one in endpoints for server in one.get("servers") or ()],
-    }
 
 
 def open_late(facts: dict[str, Any]) -> bool:

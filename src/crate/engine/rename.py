@@ -9,6 +9,8 @@ from crate.storage.lock import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from crate.engine.containers import Container
     from crate.engine.context import Engine
 
@@ -31,7 +33,16 @@ def rename(engine: Engine, container: Container, name: str) -> None:
             if name == record["name"]:
                 raise UsageError(f"container {container.id[:12]} has the name {name} already")
             store.rename(engine.roots, container.paths, record, name)
+            container.record, container.name = record, name
+            _tell_networks(container, container.state(engine))
     except FileNotFoundError:
         raise NotFoundError(f"no such container: {container.name}") from None
-    container.record, container.name = record, name
     journal.of_container(engine.roots, "rename", record)
+
+
+def _tell_networks(container: Container, state: dict[str, Any]) -> None:
+    """The others on its networks find it by its new name."""
+    for endpoint in (state.get("lease") or {}).get("endpoints") or ():
+        from crate.net.endpoint import note_name
+
+        note_name(endpoint, container.id, container.name)

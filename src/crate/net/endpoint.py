@@ -58,7 +58,6 @@ if TYPE_CHECKING:
         metric: int  # of its default route: the smallest one's is taken
         internal: bool
         dns: bool  # whether the sandbox's owner answers with its names
-        servers: list[str]  # to be asked for other names, in place of the host's
         aliases: list[str]
         routes: list[list[str]]  # destination, gateway
         options: dict[str, str]
@@ -111,7 +110,6 @@ def make(
     endpoint["mtu"] = int(network["options"].get("mtu") or MTU)
     endpoint["metric"] = max([other["metric"] + _METRIC_STEP for other in others], default=0)
     endpoint["internal"], endpoint["dns"] = network["internal"], network["dns_enabled"]
-    endpoint["servers"] = network.get("network_dns_servers") or []
     endpoint["routes"] = [[route["destination"], route["gateway"]] for route in network.get("routes") or ()]
     endpoint["options"] = network["options"]
     if rates := attachment.get("rates") or network["options"].get("rate", "").split():
@@ -147,7 +145,6 @@ def blank(driver: str, interface: str) -> Endpoint:
         "metric": 0,
         "internal": False,
         "dns": False,
-        "servers": [],
         "aliases": [],
         "routes": [],
         "options": {},
@@ -249,6 +246,14 @@ def note_ports(endpoint: Endpoint, ports: list[list[str | int]]) -> None:
         record = leases.read(endpoint["keys"][0])
         if record is not None:
             leases.write(endpoint["keys"][0], {**record, "ports": ports})
+
+
+def note_name(endpoint: Endpoint, container: str, name: str) -> None:
+    """Writes the new name of a running container into the lease file."""
+    with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
+        record = leases.read(endpoint["keys"][0])
+        if record is not None and record["container"] == container:
+            leases.write(endpoint["keys"][0], {**record, "names": [name, *record["names"][1:]]})
 
 
 def ip(endpoint: Endpoint) -> list[str]:

@@ -18,11 +18,14 @@ from crate.net import dns_messages
 from crate.net.dns_messages import Question, Unanswerable
 from crate.net.dns_names import Names, address_in
 from crate.net.dns_upstream import Upstream
+from crate.oci import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, TypedDict
+
+    from crate.net.sandbox import Lease
 
     class Resolving(TypedDict):
         """How a sandbox resolves names; plain data, for its lease."""
@@ -38,6 +41,27 @@ _TURN, _EVENTS = 16, 32
 #: a step as short as this is no flood
 _SHORT_SECONDS = 0.001
 _CLIENTS, _IDLE_SECONDS = 32, 10.0
+
+
+def resolving(lease: Lease, records: str, servers: Sequence[str]) -> Resolving:
+    """How a sandbox resolves names. `records`: where those of networks are; `servers`: those of `--dns`, or none."""
+    named = [endpoint for endpoint in lease["endpoints"] if endpoint["dns"]]
+    own = [server for server in servers if server != "none"]
+    return {
+        "fds": lease["dns_fds"],
+        "networks": [[endpoint["network"], endpoint["lease_directory"]] for endpoint in named],
+        "forwards": any(not endpoint["internal"] for endpoint in lease["endpoints"]),
+        "servers": own or [server for one in named for server in _servers(f"{records}/{one['network']}.json")],
+    }
+
+
+def _servers(path: str) -> list[str]:
+    """Those that a network has of its own."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return [str(server) for server in json.loads(file.read()).get("network_dns_servers") or ()]
+    except (OSError, ValueError, AttributeError):
+        return []  # the network is gone
 
 
 class _Client:
@@ -91,6 +115,11 @@ class Resolver:
             moments.append(max(due, self._rests_until))
         moments += [client.seen_at + _IDLE_SECONDS for client in self._clients.values() if not client.is_waiting]
         return min(moments, default=0.0)
+
+    def wait(self) -> float | None:
+        """Milliseconds until a step is due; None: until an event."""
+        due = self.due_at
+        return max(0.0, (due - time.monotonic()) * 1000) if due else None
 
     def is_busy(self) -> bool:
         """Whether somebody waits for an answer, or has a connection."""
