@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,47 +19,13 @@ from net.name_server import NameServer
 from program import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from program import Crate
 
 IMAGE = "crate.local/busybox"
 
 pytestmark = [pytest.mark.requires("root", "overlay", "busybox", "nft"), pytest.mark.usefixtures("busybox")]
-
-
-@pytest.fixture
-def network(crate: Crate) -> Iterator[Callable[..., str]]:
-    """`network("front", internal=True)`: a network of that name; the bridges are removed at the end."""
-    subnets: dict[str, str] = {}
-
-    def make(name: str, **more: Any) -> str:
-        subnet = subnets.setdefault(name, f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}")
-        bridge = f"ct{crate.mark}{list(subnets).index(name)}"
-        record = {
-            "version": 1,
-            "name": name,
-            "id": hashlib.sha256(name.encode()).hexdigest(),
-            "driver": "bridge",
-            "network_interface": bridge,
-            "created": "2026-01-01T00:00:00Z",
-            "subnets": [{"subnet": f"{subnet}.0/24", "gateway": f"{subnet}.1"}],
-            "ipv6_enabled": False,
-            "internal": False,
-            "dns_enabled": True,
-            "labels": {},
-            "options": {},
-            "ipam_options": {"driver": "host-local"},
-        }
-        directory = crate.root / "networks"
-        directory.mkdir(exist_ok=True)
-        (directory / f"{name}.json").write_text(json.dumps(record | more))
-        return name
-
-    yield make
-    crate("rm", "--all", "--force", "--time", "0")
-    for number in range(len(subnets)):
-        subprocess.run(["ip", "link", "del", f"ct{crate.mark}{number}"], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -86,9 +50,9 @@ def address(crate: Crate, name: str, network: str) -> str:
     return found
 
 
-def test_names_aliases_ids_and_hostnames(crate: Crate, network: Callable[..., str]) -> None:
-    network("front")
-    network("back")
+def test_names_aliases_ids_and_hostnames(crate: Crate) -> None:
+    crate.ok("network", "create", "front")
+    crate.ok("network", "create", "back")
     run = ("run", "-d", "--network")
     identifier = crate.ok(*run, "front:alias=service", "--name", "web", "--hostname", "Machine", IMAGE, "sleep", "1000")
     crate.ok(*run, "front", "--network-alias", "service", "--name", "db", IMAGE, "sleep", "1000")
@@ -126,9 +90,9 @@ def test_names_aliases_ids_and_hostnames(crate: Crate, network: Callable[..., st
     assert "NXDOMAIN" in said
 
 
-def test_other_names_are_the_hosts_business(crate: Crate, network: Callable[..., str], server: NameServer) -> None:
-    network("front", network_dns_servers=[server.address])
-    network("inside", internal=True)
+def test_other_names_are_the_hosts_business(crate: Crate, server: NameServer) -> None:
+    crate.ok("network", "create", "--dns", server.address, "front")
+    crate.ok("network", "create", "--internal", "inside")
     # A question before the hand-over, its answer after the time of it.
     said = crate.ok(
         "run",
@@ -149,7 +113,7 @@ def test_other_names_are_the_hosts_business(crate: Crate, network: Callable[...,
     assert look(crate, "both", "inner") == {address(crate, "inner", "inside")}
     # The servers of a network may change while its containers run.
     other = NameServer("2.2.2.2")
-    network("front", network_dns_servers=[other.address])
+    crate.ok("network", "update", "--dns-add", other.address, "--dns-drop", server.address, "front")
     assert look(crate, "both", "web.test") == {"2.2.2.2"}
     other.end()
     asked = server.end()
@@ -157,8 +121,8 @@ def test_other_names_are_the_hosts_business(crate: Crate, network: Callable[...,
     assert "secret" not in asked
 
 
-def test_a_renamed_container_is_found_by_its_new_name(crate: Crate, network: Callable[..., str]) -> None:
-    network("front")
+def test_a_renamed_container_is_found_by_its_new_name(crate: Crate) -> None:
+    crate.ok("network", "create", "front")
     crate.ok("run", "-d", "--network", "front:alias=service", "--name", "web", IMAGE, "sleep", "1000")
     web = address(crate, "web", "front")
     crate.ok("rename", "web", "shop")
@@ -166,12 +130,35 @@ def test_a_renamed_container_is_found_by_its_new_name(crate: Crate, network: Cal
     assert "NXDOMAIN" in crate("exec", "shop", "nslookup", "web.dns.podman").out
 
 
-def test_a_step_of_a_build_finds_names(crate: Crate, network: Callable[..., str], tmp_path: Path) -> None:
-    network("front")
+def test_a_step_of_a_build_finds_names(crate: Crate, tmp_path: Path) -> None:
+    crate.ok("network", "create", "front")
     crate.ok("run", "-d", "--network", "front", "--name", "web", IMAGE, "sleep", "1000")
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN nslookup web\n")
     said = crate.ok("build", "--network", "front", str(tmp_path))
     assert address(crate, "web", "front") in addresses(said)
+
+
+def test_names_come_and_go_with_the_networks_of_a_running_container(crate: Crate) -> None:
+    crate.ok("network", "create", "front")
+    crate.ok("network", "create", "--disable-dns", "mute")
+    crate.ok("run", "-d", "--network", "front", "--name", "web", IMAGE, "sleep", "1000")
+    crate.ok("run", "-d", "--name", "late", IMAGE, "sleep", "1000")
+    before = crate.ok("exec", "late", "cat", "/etc/resolv.conf")
+    crate.ok("network", "connect", "mute", "late")
+    assert crate.ok("exec", "late", "cat", "/etc/resolv.conf") == before
+    crate.ok("network", "connect", "--alias", "tardy", "front", "late")
+    assert "nameserver 127.0.0.11\n" in crate.ok("exec", "late", "cat", "/etc/resolv.conf") + "\n"
+    assert look(crate, "late", "web") == {address(crate, "web", "front")}
+    assert look(crate, "web", "tardy") == look(crate, "web", "late") == {address(crate, "late", "front")}
+    crate.ok("network", "disconnect", "front", "late")
+    assert crate.ok("exec", "late", "cat", "/etc/resolv.conf") == before
+    assert "NXDOMAIN" in crate("exec", "web", "nslookup", "late.dns.podman").out
+    crate.ok("exec", "late", "sh", "-c", "echo '# mine' >> /etc/resolv.conf")
+    crate.ok("network", "connect", "front", "late")
+    assert "127.0.0.11" not in crate.ok("exec", "late", "cat", "/etc/resolv.conf")
+    assert addresses(crate.ok("exec", "late", "nslookup", "web", "127.0.0.11")) == {address(crate, "web", "front")}
+    crate.ok("restart", "-t", "0", "late")
+    assert look(crate, "late", "web") == {address(crate, "web", "front")}
 
 
 def test_the_default_network_has_no_names(crate: Crate) -> None:
@@ -181,8 +168,8 @@ def test_the_default_network_has_no_names(crate: Crate) -> None:
     assert state["lease"]["dns_fds"] == []
 
 
-def test_a_restarted_container_has_names_and_no_more_descriptors(crate: Crate, network: Callable[..., str]) -> None:
-    network("front")
+def test_a_restarted_container_has_names_and_no_more_descriptors(crate: Crate) -> None:
+    crate.ok("network", "create", "front")
     script = "nslookup web; sleep 0.5; exit 1"
     run = ("run", "-d", "--network", "front", "--name")
     crate.ok(*run, "web", IMAGE, "sleep", "1000")
@@ -220,8 +207,8 @@ print(sent)
 """
 
 
-def test_a_flood_does_not_stall_the_streams(crate: Crate, network: Callable[..., str]) -> None:
-    network("front")
+def test_a_flood_does_not_stall_the_streams(crate: Crate) -> None:
+    crate.ok("network", "create", "front")
     script = "i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); usleep 10000; done"
     process = crate.popen("run", "--rm", "--network", "front", "--name", "web", IMAGE, "sh", "-c", script)
     assert process.stdout is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from crate.engine import amendments, networks, wire
+from crate.engine import amendments, networks
+from crate.engine.lookups import announce
 from crate.errors import NotFoundError, StateError, UsageError
 from crate.linux.process import pidfd_send_signal
 from crate.net import etc_files, sandbox
@@ -68,7 +69,7 @@ def disconnect(engine: Engine, container: Container, text: str, force: bool = Fa
         kept = [one for one in record["network"]["networks"] if one["network"] != name]
         record["network"]["networks"] = kept
         if state["status"] in _RUNS:
-            _leave(engine, container, state, name)
+            _leave(engine, container, record, state, name)
 
     _change(engine, container, change)
     _tell(engine, name, "disconnect", container)
@@ -109,6 +110,7 @@ def _join(
     lease, settings = state["lease"], engine.settings
     network = network_store.load(engine.roots, attachment["network"])
     names = [container.name, container.id[:12], record["hostname"]]
+    resolv_conf = etc_files.resolv_conf(record, lease)
     netns_fd = _open_namespace(engine, container, state)
     try:
         endpoint = sandbox.add_endpoint(lease, settings, network, attachment, names)
@@ -123,13 +125,15 @@ def _join(
     finally:
         os.close(netns_fd)
     etc_files.add_own_addresses(container.paths.directory, endpoint, record["hostname"])
+    etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
 
 
-def _leave(engine: Engine, container: Container, state: dict[str, Any], name: str) -> None:
+def _leave(engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], name: str) -> None:
     lease = state["lease"]
     endpoint = next((one for one in lease["endpoints"] if one["network"] == name), None)
     if endpoint is None:
         return
+    resolv_conf = etc_files.resolv_conf(record, lease)
     netns_fd = _open_namespace(engine, container, state)
     try:
         sandbox.detach(lease, endpoint, netns_fd)
@@ -140,6 +144,7 @@ def _leave(engine: Engine, container: Container, state: dict[str, Any], name: st
         sandbox.publish_again(engine.roots, lease)
     _write(container, state)
     etc_files.drop_own_addresses(container.paths.directory, endpoint)
+    etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
 
 
 def _open_namespace(engine: Engine, container: Container, state: dict[str, Any]) -> int:
@@ -160,13 +165,4 @@ def _write(container: Container, state: dict[str, Any]) -> None:
     lease = state["lease"]
     changed = {"endpoints": lease["endpoints"], "published": lease["published"]}
     amendments.write(container.paths.run_directory, state, lease=changed)
-    try:
-        socket = wire.connect(container.paths.attach_socket)
-    except OSError:
-        return  # the container has just ended, and whoever buries it reads the file
-    try:
-        socket.send(wire.AMENDED)
-    except OSError:
-        pass
-    finally:
-        socket.close()
+    announce(container.paths.attach_socket)

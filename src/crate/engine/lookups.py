@@ -1,7 +1,7 @@
 """The DNS of a container's networks: the monitor's part, which only a container on a network with names loads.
 
-The sockets wait in the container's namespace (net/dns_door.py). What answers is loaded by the first question: most
-containers ask for nothing, and a monitor is smaller without it.
+The sockets wait in the container's namespace (net/dns_door.py). A young monitor loads what answers at the first
+question, since most batch commands ask for nothing; a lean one at once, when nobody waits for the 5 ms of it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,36 @@ if TYPE_CHECKING:
 
 #: what it was connected to since its start (amendments.py)
 _AMENDED = "amended.json"
+_PAUSE_SECONDS = 1.0
+#: how long a monitor is waited for, which may be stopped
+_PATIENCE_SECONDS = 5.0
 
 
 class Lookups:
     """Answers the container's questions. `due_at` (CLOCK_MONOTONIC): when there is something to do without an event."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    def __init__(self, facts: dict[str, Any], at_once: bool) -> None:
         self._facts = facts
-        self._resolver: Resolver | None = None
         self._version = _version(facts)
+        self._resolver: Resolver | None = None
+        self._rests_until = 0.0
+        if at_once:
+            self._open()
 
     def register(self, poll: select.poll) -> None:
         """A question wakes the monitor."""
         if self._resolver:
             self._resolver.register(poll)
-        else:
+        elif time.monotonic() >= self._rests_until:
             for fd in self._facts["state"]["lease"]["dns_fds"]:
                 poll.register(fd, select.POLLIN)
 
     @property
     def due_at(self) -> float:
         """0 when there is nothing."""
-        return self._resolver.due_at if self._resolver else 0.0
+        if self._resolver:
+            return self._resolver.due_at
+        return self._rests_until if self._rests_until > time.monotonic() else 0.0
 
     def is_busy(self) -> bool:
         """Whether the container waits for an answer that would be lost with this process."""
@@ -52,10 +60,9 @@ class Lookups:
         if self._resolver is None:
             if fd not in self._facts["state"]["lease"]["dns_fds"]:
                 return False
-            self._resolver = self._open()
+            self._open()
         elif fd != self._resolver.fileno():
             return False
-        self._follow()
         self._step()
         return True
 
@@ -64,23 +71,40 @@ class Lookups:
         if self._resolver and 0 < self._resolver.due_at <= time.monotonic():
             self._step()
 
+    def close(self) -> None:
+        """The sockets stay, for the process that this one becomes."""
+        resolver, self._resolver = self._resolver, None
+        try:
+            if resolver:
+                resolver.close()
+        except Exception:
+            pass  # spoilt by what it is closed for
+
+    def _open(self) -> None:
+        from crate.net.resolver import Resolver
+
+        try:
+            self._resolver = Resolver(self._resolving())
+        except OSError:
+            self._rests_until = time.monotonic() + _PAUSE_SECONDS  # no descriptor is free
+
     def _step(self) -> None:
         try:
             if self._resolver:
+                self._follow(self._resolver)
                 self._resolver.step()
         except Exception:
-            self._resolver = None  # the container must not end for a packet: the next one meets a new resolver
+            # The container must not end for a packet: a later one meets a new resolver.
+            self.close()
+            self._rests_until = time.monotonic() + _PAUSE_SECONDS
 
-    def close(self) -> None:
-        """The sockets stay, for the process that this one becomes."""
-        if self._resolver:
-            self._resolver.close()
-            self._resolver = None
-
-    def _open(self) -> Resolver:
-        from crate.net.resolver import Resolver
-
-        return Resolver(self._resolving())
+    def _follow(self, resolver: Resolver) -> None:
+        """Sees to which networks the container was connected meanwhile, and which servers these have."""
+        version = _version(self._facts)
+        if version != self._version:
+            self._version = version
+            _adopt(self._facts)
+            resolver.tell(self._resolving())
 
     def _resolving(self) -> Resolving:
         from crate.net.resolver import resolving
@@ -88,18 +112,11 @@ class Lookups:
         facts = self._facts
         return resolving(facts["state"]["lease"], f"{facts['graphroot']}/networks", facts.get("dns") or ())
 
-    def _follow(self) -> None:
-        """Sees to which networks the container was connected meanwhile, and which servers these have."""
-        version = _version(self._facts)
-        if self._resolver and version != self._version:
-            self._version = version
-            _adopt(self._facts)
-            self._resolver.tell(self._resolving())
-
 
 def _version(facts: dict[str, Any]) -> list[tuple[int, int]]:
     """What changes when other networks, or other servers of theirs, may have come."""
-    found, networks = [], [endpoint["network"] for endpoint in facts["state"]["lease"]["endpoints"]]
+    networks = [endpoint["network"] for endpoint in facts["state"]["lease"]["endpoints"]]
+    found = []
     for path in (
         f"{facts['run_directory']}/{_AMENDED}",
         *(f"{facts['graphroot']}/networks/{n}.json" for n in networks),
@@ -141,10 +158,12 @@ def announce(attach_socket: str) -> None:
     try:
         socket = wire.connect(attach_socket)
     except OSError:
-        return  # it ends
+        return  # the container has just ended, and whoever buries it reads the file
     try:
         socket.send(wire.AMENDED)
-        while wire.receive(socket):
+        poll = select.poll()
+        poll.register(socket.fileno(), select.POLLIN)
+        while poll.poll(_PATIENCE_SECONDS * 1000) and wire.receive(socket):
             pass
     except OSError:
         pass

@@ -142,7 +142,7 @@ class Monitor:
         if (self.facts["state"]["lease"] or {}).get("dns_fds"):
             from crate.engine.lookups import Lookups
 
-            self._lookups = Lookups(self.facts)
+            self._lookups = Lookups(self.facts, self.lean)
 
     def _see_networks(self) -> None:
         """It was connected to a network or taken from one; whoever goes on without names harms no container."""

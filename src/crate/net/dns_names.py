@@ -96,8 +96,11 @@ class LeasesSeen:
                 version = status.st_ino, status.st_mtime_ns, status.st_size
                 known = self._holders.get(address)
                 if known is None or known.version != version:
-                    with open(path, "rb", buffering=0) as file:
-                        known = Holder(version, file.read(_FILE_MOST))
+                    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    try:
+                        known = Holder(version, os.read(fd, _FILE_MOST))
+                    finally:
+                        os.close(fd)
                 yield address, known
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # given back a moment ago, or no lease

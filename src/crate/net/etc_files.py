@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crate.net.endpoint import Endpoint
 
 _SHARES_HOST = ("host",)
-_HOSTS_MAX = 1 << 20
+_SIZE_MAX = 1 << 20
 
 
 def write(record: dict[str, Any], lease: Any, directory: str) -> None:
@@ -31,16 +31,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
     texts: dict[str, str | None] = {
         "hostname": files.hostname_text(hostname),
         "hosts": None,
-        "resolv.conf": files.resolv_conf_text(
-            files.host_resolv_conf(),
-            dns=wanted["dns"],
-            search=wanted["dns_search"],
-            options=wanted["dns_options"],
-            shares_host_network=shares_host,
-            ipv6=any(endpoint["address6"] for endpoint in endpoints),
-            forwarder=lease["resolver"],
-            names=files.NAMES_ADDRESS if sandbox.has_names(lease) else "",
-        ),
+        "resolv.conf": resolv_conf(record, lease),
     }
     if wanted["hosts"] is not None:
         texts["hosts"] = files.hosts_text(
@@ -61,10 +52,31 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
             _write(f"{directory}/{name}", text, owner)
 
 
+def resolv_conf(record: dict[str, Any], lease: Any) -> str | None:
+    """The text of its /etc/resolv.conf; None where the image's file is left alone."""
+    wanted = record["files"]
+    return files.resolv_conf_text(
+        files.host_resolv_conf(),
+        dns=wanted["dns"],
+        search=wanted["dns_search"],
+        options=wanted["dns_options"],
+        shares_host_network=record["network"]["mode"] in _SHARES_HOST,
+        ipv6=any(endpoint["address6"] for endpoint in lease["endpoints"]),
+        forwarder=lease["resolver"],
+        names=files.NAMES_ADDRESS if sandbox.has_names(lease) else "",
+    )
+
+
+def renew_resolv_conf(directory: str, former: str | None, new: str | None) -> None:
+    """Changes the file of a running container, as docker does; one that was changed in the container stays."""
+    if former != new and new is not None:
+        _change(f"{directory}/resolv.conf", lambda before: new if before == former else before)
+
+
 def add_own_addresses(directory: str, endpoint: Endpoint, hostname: str) -> None:
     """Adds lines for an endpoint to the /etc/hosts of a running container, as docker does."""
     text = "".join(f"{address}\t{hostname}\n" for address in ip(endpoint))
-    _change_hosts(directory, lambda before: before + ("" if before.endswith("\n") else "\n") + text)
+    _change(f"{directory}/hosts", lambda before: before + ("" if before.endswith("\n") else "\n") + text)
 
 
 def drop_own_addresses(directory: str, endpoint: Endpoint) -> None:
@@ -75,18 +87,18 @@ def drop_own_addresses(directory: str, endpoint: Endpoint) -> None:
         lines = before.splitlines(keepends=True)
         return "".join(line for line in lines if not line.split() or line.split()[0] not in gone)
 
-    _change_hosts(directory, without)
+    _change(f"{directory}/hosts", without)
 
 
-def _change_hosts(directory: str, change: Callable[[str], str]) -> None:
+def _change(path: str, change: Callable[[str], str]) -> None:
     """In place: the file is bound into the container, which may have written to it, or made it large."""
     try:
-        fd = os.open(f"{directory}/hosts", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return  # --no-hosts, or what a container made of it
+        return  # --no-hosts, --dns none, or what a container made of it
     try:
-        text = os.pread(fd, _HOSTS_MAX, 0)
-        if len(text) < _HOSTS_MAX:
+        text = os.pread(fd, _SIZE_MAX, 0)
+        if len(text) < _SIZE_MAX:
             new = change(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
             os.ftruncate(fd, os.pwrite(fd, new, 0))
     finally:
