@@ -257,6 +257,42 @@ def test_signatures_of_sigstore(crate: Crate, registry: Registry, busybox_image:
     assert "no public key in PEM form" in refused(crate, "pull", busybox_image)
 
 
+def test_what_is_pushed_is_signed(crate: Crate, registry: Registry, signer: Signer, tmp_path: Path) -> None:
+    """`push` and `manifest push` sign with both kinds of key; a policy that wants both lets it in, and skopeo too."""
+    private, public = tmp_path / "key.pem", tmp_path / "public.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", private],
+                   check=True, capture_output=True)  # fmt: skip
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    store = tmp_path / "store"
+    directory = set_store(crate, registry.address, lookaside_staging=f"file://{store}", lookaside=f"file://{store}",
+                          use_sigstore_attachments=True)  # fmt: skip
+    crate.ok("pull", "-q", "crate.local/busybox")
+    crate.ok("manifest", "create", "list:1", "crate.local/busybox")
+    keys = ("--sign-by", signer.name, "--sign-by-sigstore-private-key", str(private))
+    home = {"GNUPGHOME": signer.environment["GNUPGHOME"]}
+    one, both = f"{registry.address}/signed/one:1", f"{registry.address}/signed/list:1"
+    crate.ok("push", "-q", *keys, "crate.local/busybox", one, **home)
+    crate.ok("manifest", "push", "-q", *keys, "list:1", both, **home)
+    wanted = [signed_by(signer.public), {"type": "sigstoreSigned", "keyPath": str(public)}]
+    set_policy(crate, for_scope(registry.address, *wanted))
+    policy = tmp_path / "skopeo.json"  # Debian's skopeo is built without sigstore
+    policy.write_text(json.dumps(for_scope(registry.address, wanted[0])))
+    for name in (one, both):
+        crate.ok("pull", "-q", name)
+        skopeo = ["skopeo", "--policy", str(policy), "--registries.d", str(directory), "copy", "-q"]
+        command = [*skopeo, "--src-tls-verify=false", f"docker://{name}", f"dir:{tmp_path}/{name[-6:-2]}"]
+        subprocess.run(command, check=True, env=signer.environment)
+    missing = crate.fails(125, "push", "-q", "--sign-by", "nobody@example.com", "crate.local/busybox", one, **home)
+    assert "cannot sign with key nobody@example.com" in missing
+    assert (
+        "no such file"
+        in crate.fails(125, "push", "-q", "--sign-by-sigstore-private-key", "/none", "crate.local/busybox", one).lower()
+    )
+    assert "only what is pushed to a registry" in crate.fails(
+        125, "push", "-q", *keys, "crate.local/busybox", f"dir:{tmp_path}/x"
+    )
+
+
 def test_trust_is_set_and_shown(crate: Crate, signer: Signer) -> None:
     path = set_policy(crate, {"default": [{"type": "insecureAcceptAnything"}]})
     trust = ("image", "trust")

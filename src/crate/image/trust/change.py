@@ -8,6 +8,7 @@ from crate.errors import UsageError
 from crate.image.trust import gpg, identity, policy, registries_d
 from crate.image.trust.requirement import ACCEPT, REJECT, SIGNED_BY, SIGSTORE, Requirement
 from crate.storage.durable import write_file
+from crate.storage.roots import user_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def place_to_write() -> str:
     found = policy.find()
     if found and os.access(found, os.W_OK):
         return found
-    return policy.SYSTEM_FILE if not os.geteuid() and not found else policy.user_file() or policy.SYSTEM_FILE
+    return (policy.user_file() if user_place()[0] or found else "") or policy.SYSTEM_FILE
 
 
 def set_scope(path: str, scope: str, kind: str, keys: Sequence[str]) -> None:

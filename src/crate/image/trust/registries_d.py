@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from crate.errors import UsageError
+from crate.storage.roots import user_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def store_of(scope: str) -> str:
 
 def _store() -> str:
     home = os.environ.get("HOME", "")
-    return _SYSTEM_STORE if not os.geteuid() or not home else f"{home}/{_USER_STORE}"
+    return f"{home}/{_USER_STORE}" if user_place()[0] and home else _SYSTEM_STORE
 
 
 def _directory() -> str:
