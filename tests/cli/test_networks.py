@@ -208,3 +208,31 @@ def test_update_changes_the_servers(crate: Crate) -> None:
     assert crate.ok("network", "update", "--dns-add", "192.0.2.2", "--dns-drop", "192.0.2.1", "asks") == "asks"
     assert inspect(crate, "asks")["network_dns_servers"] == ["192.0.2.2"]
     assert "192.0.2.9" in crate.fails(125, "network", "update", "--dns-drop", "192.0.2.9", "asks")
+
+
+def test_what_isolation_may_be(crate: Crate) -> None:
+    """Networks that are open to each other, containers of one network that are not, an internal one with a way in."""
+    for name, options in {
+        "one": ["-o", "isolate=false"],
+        "two": ["-o", "isolate=false"],
+        "quiet": ["-o", "icc=false"],
+    }.items():
+        crate.ok("network", "create", *options, name)
+    crate.ok("network", "create", "--internal", "closed")
+    for name, network in {"a": "one", "b": "two", "c": "quiet", "d": "quiet", "e": "closed"}.items():
+        crate.ok("run", "-d", "--name", name, "--network", network, IMAGE, *SERVER)
+    address = {
+        name: endpoint(crate, name, net)["IPAddress"] for name, net in (("b", "two"), ("d", "quiet"), ("e", "closed"))
+    }
+    until(lambda: fetch(crate, "a", address["b"]) == "served", what="the page of the other open network")
+    assert fetch(crate, "c", address["d"]) == "", "no traffic between containers"
+    gateway = endpoint(crate, "c", "quiet")["Gateway"]
+    crate.ok("exec", "c", "ping", "-c", "1", "-W", "3", gateway)
+    crate.ok(
+        "exec", "--privileged", "e", "ip", "route", "add", "default", "via", endpoint(crate, "e", "closed")["Gateway"]
+    )
+    assert fetch(crate, "e", address["b"]) == "", "a route that the container makes itself leads nowhere"
+    crate.ok(
+        "exec", "--privileged", "a", "ip", "route", "add", address["e"], "via", endpoint(crate, "a", "one")["Gateway"]
+    )
+    assert fetch(crate, "a", address["e"]) == ""

@@ -26,6 +26,14 @@ table inet TABLE {
 		elements = { "BRIDGE" . "BRIDGE" }
 	}
 
+	set internal {
+		type ifname
+	}
+
+	set open {
+		type ifname
+	}
+
 	set networks4 {
 		type ipv4_addr
 		flags interval
@@ -86,9 +94,12 @@ table inet TABLE {
 
 	chain forward {
 		type filter hook forward priority filter; policy accept;
+		iifname . oifname @pairs accept
+		iifname @internal drop
+		oifname @internal drop
 		oifname @bridges ct state established,related accept
 		oifname @bridges ct status dnat accept
-		iifname . oifname @pairs accept
+		iifname @open oifname @open accept
 		oifname @bridges drop
 	}
 }

@@ -147,6 +147,8 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
                     peer_netns_fd=netns_fd,
                 )
             ]
+            if endpoint["options"].get("icc") == "false":
+                messages.append(route_messages.isolated(name))
             if publishes:  # needed where br_netfilter is loaded, which bends the packet around inside the bridge
                 messages.append(route_messages.hairpin(name))
             try:

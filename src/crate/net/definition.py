@@ -39,12 +39,17 @@ _ALIASES = {
     "com.docker.network.bridge.enable_icc": "icc",
     "com.docker.network.bridge.enable_ip_masquerade": "masquerade",
     "com.docker.network.bridge.host_binding_ipv4": "host_ip",
-    "com.docker.network.bridge.inhibit_ipv4": "no_address",
-    "com.docker.network.container_iface_prefix": "interface_prefix",
 }
 _BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 #: what a bridge understands, and whether it is a truth
-_BRIDGE_OPTIONS = {"mtu": False, "bridge_name": False, "isolate": True, "icc": True, "masquerade": True, "vlan": False}
+_BRIDGE_OPTIONS = {
+    "mtu": False,
+    "bridge_name": False,
+    "host_ip": False,
+    "isolate": True,
+    "icc": True,
+    "masquerade": True,
+}
 
 
 def create(roots: Roots, settings: Settings, options: dict[str, Any]) -> Network:
@@ -130,6 +135,8 @@ def _options(driver: str, given: Iterable[str]) -> dict[str, str]:
             if not value:
                 raise UsageError(f"invalid value of the network option {pair}")
             found[key] = value
+    if "host_ip" in found:
+        check_address("host_ip", found["host_ip"])
     if "mtu" in found and not (found["mtu"].isascii() and found["mtu"].isdigit() and 68 <= int(found["mtu"]) <= 65535):
         raise UsageError(f"invalid mtu {found['mtu']}", "a number of bytes from 68 to 65535")
     return found
@@ -246,11 +253,16 @@ def _route(text: str) -> Route:
 def check_servers(servers: Iterable[str]) -> list[str]:
     """UsageError for what is no address of a DNS server."""
     for server in servers:
-        try:
-            ip_address(server)
-        except ValueError:
-            raise UsageError(f"invalid --dns: {server} is not an ip address") from None
+        check_address("--dns", server)
     return list(servers)
+
+
+def check_address(option: str, text: str) -> None:
+    """UsageError for what is no address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        raise UsageError(f"invalid {option}: {text} is not an ip address") from None
 
 
 def update_servers(roots: Roots, name: str, add: Sequence[str], drop: Sequence[str]) -> Network:

@@ -9,7 +9,7 @@ import os
 
 from crate.linux.netlink import NETLINK_NETFILTER, Netlink
 from crate.net import foreign_firewalls, nft_messages, nft_rules, nftables
-from crate.net.addresses import is_alive, nth, parse_subnet, read_text, records
+from crate.net.addresses import is_alive, read_text, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +23,11 @@ def reassert(netfilter: Netlink, table: str, lease_root: str) -> None:
     """
     messages, count = nft_rules.assert_table(table)
     bridges = [name for name in sorted(os.listdir(lease_root)) if not name.startswith(".")]
-    maps: dict[str, list[Element]] = {"bridges": [], "pairs": []}
+    maps: dict[str, list[Element]] = {}
     for bridge in bridges:
-        key = nft_rules.interface_key(bridge)
-        maps["bridges"].append((key, b"", False))
-        maps["pairs"].append((key + key, b"", False))
-        for text in read_text(f"{lease_root}/{bridge}/{nftables.SUBNETS}").split():
-            subnet = parse_subnet(text)
-            after = nth(subnet, 1 << len(subnet[0]) * 8 - subnet[1])
-            networks = maps.setdefault("networks6" if ":" in text else "networks4", [])
-            networks += [(subnet[0], b"", False), (after, b"", True)]
+        subnets, _, traits = read_text(f"{lease_root}/{bridge}/{nftables.NETWORK}").partition("\n")
+        for name, elements in nft_rules.network_elements(bridge, subnets.split(), traits.split()).items():
+            maps.setdefault(name, []).extend(elements)
         for _, record in records(f"{lease_root}/{bridge}"):
             if is_alive(record):
                 for name, element in nftables.port_elements(record["ports"], record["address"], record["address6"]):

@@ -4,7 +4,9 @@
 
     set bridges            the interfaces of crate's networks
     set pairs              each of them twice: what stays on one bridge
-    set networksN          the subnets of crate's networks
+    set internal           those that nothing leaves and nothing enters
+    set open               those that are not isolated from each other (`network create -o isolate=false`)
+    set networksN          the subnets whose packets leave the host with its address
     map publishedN         host address . protocol . host port : container's address . port
     map anyN               protocol . host port : container's address . port, for every address of the host
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 from struct import Struct
 
 from crate.linux.netlink import NLM_F_ACK, NLM_F_CREATE, attribute
+from crate.net.addresses import nth, parse_subnet
 from crate.net.nft_expressions import META_L4PROTO as _META_L4PROTO
 from crate.net.nft_expressions import NETWORK_HEADER as _NETWORK_HEADER
 from crate.net.nft_expressions import REG_1 as _REG_1
@@ -42,7 +45,10 @@ from crate.net.nft_messages import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crate.linux.netlink import Message
+    from crate.net.nft_messages import Element
 
 _NLM_F_APPEND = 0x800
 _ASSERT = NLM_F_ACK | NLM_F_CREATE  # without NLM_F_EXCL: what is there already is no failure
@@ -191,13 +197,33 @@ def _source_nat() -> list[bytes]:
 
 def _isolation() -> list[bytes]:
     pair = _meta(_META_IIFNAME) + _meta(_META_OIFNAME, _REG_2) + _lookup("pairs")
+    from_internal = _meta(_META_IIFNAME) + _lookup("internal")
+    between_open = _meta(_META_IIFNAME) + _lookup("open") + _out("open")
     return [
+        pair + _verdict(_ACCEPT),  # seen here only where br_netfilter is loaded
+        from_internal + _verdict(_DROP),
+        _out("internal") + _verdict(_DROP),
         _out("bridges") + _conntrack_has(_CT_STATE, _ESTABLISHED_OR_RELATED) + _verdict(_ACCEPT),
         _out("bridges") + _conntrack_has(_CT_STATUS, _STATUS_DNAT) + _verdict(_ACCEPT),
-        pair + _verdict(_ACCEPT),  # seen here only where br_netfilter is loaded
+        between_open + _verdict(_ACCEPT),
         # Other networks, and other hosts that route to our subnets: only published ports are for them.
         _out("bridges") + _verdict(_DROP),
     ]
+
+
+def network_elements(interface: str, subnets: Sequence[str], traits: Sequence[str]) -> dict[str, list[Element]]:
+    """What the sets have of one network. `traits`: `internal`, `open`, `routed` (its addresses are seen outside)."""
+    key = interface_key(interface)
+    sets: dict[str, list[Element]] = {"bridges": [(key, b"", False)], "pairs": [(key + key, b"", False)]}
+    for name in ("internal", "open"):
+        if name in traits:
+            sets[name] = [(key, b"", False)]
+    for subnet in () if "routed" in traits else subnets:
+        span = parse_subnet(subnet)
+        after = nth(span, 1 << len(span[0]) * 8 - span[1])
+        networks = sets.setdefault("networks6" if len(span[0]) == 16 else "networks4", [])
+        networks += [(span[0], b"", False), (after, b"", True)]
+    return sets
 
 
 def foreign_accept(chain: str, bridge: str, nfproto: int, comment: bytes) -> list[Message]:
@@ -228,6 +254,8 @@ def _sets() -> list[tuple[str, int, int, int, int, int]]:
     sets = [
         ("bridges", 0, _TYPE_IFNAME, 16, 0, 0),
         ("pairs", 0, _TYPE_IFNAME << 6 | _TYPE_IFNAME, 32, 0, 0),
+        ("internal", 0, _TYPE_IFNAME, 16, 0, 0),
+        ("open", 0, _TYPE_IFNAME, 16, 0, 0),
     ]
     socket = _TYPE_INET_PROTOCOL << 6 | _TYPE_INET_SERVICE
     for family in _FAMILIES:

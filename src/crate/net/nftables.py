@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from crate.net.store import Network
 
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
-#: notes beside the leases of a bridge: generation and number of rules when the table was last seen whole; subnets
-SEEN, SUBNETS = ".firewall", ".subnets"
+#: notes beside the leases of a bridge: generation and number of rules when the table was last seen whole; a line of
+#: subnets and one of what is special about the network
+SEEN, NETWORK = ".firewall", ".network"
 
 
 def ensure(table: str, leases: LeaseDirectory, network: Network) -> None:
@@ -48,10 +49,22 @@ def ensure(table: str, leases: LeaseDirectory, network: Network) -> None:
                 return
             from crate.net import firewall
 
-            leases.set_note(SUBNETS, " ".join(subnet["subnet"] for subnet in network["subnets"]))
+            subnets = " ".join(subnet["subnet"] for subnet in network["subnets"])
+            leases.set_note(NETWORK, f"{subnets}\n{' '.join(traits(network))}")
             firewall.reassert(netfilter, table, os.path.dirname(leases.path))
         except OSError as error:
             raise refusal(table, error) from error
+
+
+def traits(network: Network) -> list[str]:
+    """What is special about a network, in the words of `nft_rules.network_elements`."""
+    options = network["options"]
+    found = {
+        "internal": network["internal"],
+        "open": options.get("isolate") == "false",
+        "routed": options.get("masquerade") == "false",
+    }
+    return [name for name, holds in found.items() if holds]
 
 
 def _forward_drops(netfilter: Netlink) -> bool:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from crate.errors import KernelError, StateError
 from crate.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
 from crate.net import endpoint, nft_messages, nft_rules, nftables, route_messages
-from crate.net.addresses import LeaseDirectory, is_alive, nth, parse_subnet, records
+from crate.net.addresses import LeaseDirectory, is_alive, records
 from crate.net.bridge import find
 
 if TYPE_CHECKING:
-    from crate.net.nft_messages import Element
     from crate.net.store import Network
     from crate.settings import Settings
 
@@ -59,13 +58,8 @@ def _remove_link(name: str) -> None:
 
 def _remove_from_firewall(table: str, network: Network) -> None:
     """What asserts the table finds the network no more; until then these elements would match an interface to come."""
-    key = nft_rules.interface_key(network["network_interface"])
-    sets: dict[str, list[Element]] = {"bridges": [(key, b"", False)], "pairs": [(key + key, b"", False)]}
-    for subnet in network["subnets"]:
-        span = parse_subnet(subnet["subnet"])
-        after = nth(span, 1 << len(span[0]) * 8 - span[1])
-        name = "networks6" if len(span[0]) == 16 else "networks4"
-        sets.setdefault(name, []).extend([(span[0], b"", False), (after, b"", True)])
+    subnets = [subnet["subnet"] for subnet in network["subnets"]]
+    sets = nft_rules.network_elements(network["network_interface"], subnets, nftables.traits(network))
     with Netlink(NETLINK_NETFILTER) as netfilter:
         for name, elements in sets.items():
             try:

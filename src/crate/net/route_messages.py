@@ -23,7 +23,7 @@ IFF_UP = 0x1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
 _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 26, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-_IFLA_BRPORT_MODE = 4
+_IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, b"\1"
 _VETH_INFO_PEER = 1
 _IFLA_BR_STP_STATE = 5
@@ -86,9 +86,16 @@ def bridge(name: str, *, mac: bytes, mtu: int) -> Message:
 
 def hairpin(name: str) -> Message:
     """Lets a port of a bridge get back the packets it sent: those for a published port of the container itself."""
-    info = attribute(_IFLA_INFO_SLAVE_KIND, b"bridge\0") + attribute(
-        _IFLA_INFO_SLAVE_DATA, attribute(_IFLA_BRPORT_MODE, b"\1")
-    )
+    return _bridge_port(name, _IFLA_BRPORT_MODE)
+
+
+def isolated(name: str) -> Message:
+    """Keeps a port of a bridge from other ports that are isolated, too (from Linux 4.18)."""
+    return _bridge_port(name, _IFLA_BRPORT_ISOLATED)
+
+
+def _bridge_port(name: str, trait: int) -> Message:
+    info = attribute(_IFLA_INFO_SLAVE_KIND, b"bridge\0") + attribute(_IFLA_INFO_SLAVE_DATA, attribute(trait, b"\1"))
     return RTM_NEWLINK, NLM_F_ACK, _ifinfo.pack(0, 0, 0, 0, 0) + _name(name) + attribute(_IFLA_LINKINFO, info)
 
 

@@ -137,11 +137,16 @@ def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: R
     attachments = request.get("networks") or []
     networks = [_network(roots, settings, attachment["network"]) for attachment in attachments]
     lease["table"] = str(settings.get("network.table"))
-    lease["published"] = next((one["name"] for one in networks if store.can_publish(one)), "")
-    if request.get("ports") and lease["published"]:
+    outward = next((one for one in networks if store.can_publish(one)), None)
+    if outward:
+        lease["published"] = outward["name"]
+    wanted = request.get("ports") or []
+    if wanted and outward:
         from crate.net import ports
 
-        lease["ports"], lease["port_fds"] = ports.reserve(request.get("ports") or [])
+        if host_ip := outward["options"].get("host_ip"):
+            wanted = [{**port, "host_ip": port["host_ip"] or host_ip} for port in wanted]
+        lease["ports"], lease["port_fds"] = ports.reserve(wanted)
     try:
         for network, attachment in zip(networks, attachments, strict=True):
             add_endpoint(lease, settings, network, attachment, names)
