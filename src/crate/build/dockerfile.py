@@ -9,6 +9,8 @@ decisions/0130 says why the parser is our own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crate.build.dockerfile_error import DockerfileError, Fault, located
 from crate.build.grammar import Written, instruction
 from crate.build.instructions import Arg, Dockerfile, From, Instruction, Stage
@@ -72,7 +74,7 @@ def parse_trigger(text: str, image: str) -> Instruction:
     found = list(_instructions(reader, name))
     if len(found) != 1 or isinstance(found[0], From):
         raise DockerfileError("onbuild trigger should be a single expression", name=name, line=1, excerpt=text)
-    return found[0]
+    return replace(found[0], line=0, last_line=0)
 
 
 def _instructions(reader: LineReader, name: str) -> list[Instruction]:

@@ -90,7 +90,11 @@ class StageBuild:
             scope.variables.update(state.variables["variables"])
             scope.declared.update(state.variables["declared"])
             return state, scope
-        state = scratch(platform) if base.kind == SCRATCH else self._trees.base(base, platform)
+        try:
+            state = scratch(platform) if base.kind == SCRATCH else self._trees.base(base, platform)
+        except CrateError as error:
+            error.message = f"{self._session.dockerfile.name}:{self._stage.stage.line}: {error.message}"
+            raise
         self._steps.begin(state)
         return state, arguments.scope(configuring.environment(state.config).items())
 

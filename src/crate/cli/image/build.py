@@ -27,6 +27,8 @@ def main(options: dict[str, Any]) -> int:
     names = [local_name(name) for name in request.names]
     engine = crate.engine.open(options["globals"])
     with open_material(engine.roots, engine.settings, options) as material, display_of(options, names) as display:
+        for warning in material.dockerfile.warnings:
+            output.warn(f"[Warning] {warning}")
         record, unused = build(engine.roots, engine.settings, request, material, names, display)
     if unused:
         output.warn(f"[Warning] one or more build args were not consumed: [{' '.join(unused)}]")
