@@ -126,3 +126,14 @@ def test_trees(crate: Crate) -> None:
     assert shown[5].startswith("    └── ID: ") and shown[5].endswith("Top Layer of: [localhost/child:1]")
     assert len(crate.ok("image", "tree", IMAGE).splitlines()) == 5
     assert "exclude each other" in crate.fails(125, "images", "--tree", "-q")
+
+
+def test_names_that_an_image_had(crate: Crate) -> None:
+    for name in ("first", "second"):
+        crate.ok("tag", IMAGE, name)
+        crate.ok("rmi", name)
+    wanted = f"{IMAGE}:latest, localhost/second:latest, localhost/first:latest"
+    assert crate.ok("images", "--format", "{{.History}}") == wanted
+    crate.ok("pull", "-q", IMAGE)
+    assert crate.ok("image", "inspect", "-f", '{{join .NamesHistory ", "}}', IMAGE) == wanted
+    assert wanted in crate.ok("images", "--history")

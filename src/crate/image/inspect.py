@@ -56,7 +56,7 @@ def inspect(roots: Roots, record: ImageRecord, driver: str, layer_directories: S
         "ManifestType": str(record["manifest"].get("mediaType") or ""),
         "User": str(config.get("User") or ""),
         "History": entries,
-        "NamesHistory": names,
+        "NamesHistory": image_record.all_names(record),
     }
     if config.get("Healthcheck"):
         found["Healthcheck"] = config["Healthcheck"]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         digest: str
         digests: list[str]
         names: list[str]
+        all_names: list[str]
         repo_tags: list[str]
         repo_digests: list[str]
         labels: dict[str, str]
@@ -110,6 +111,7 @@ def _listed_list(roots: Roots, one: ManifestList) -> Listed:
         "digest": digest,
         "digests": [digest],
         "names": names,
+        "all_names": names,
         "repo_tags": names,
         "repo_digests": repo_digests(names, [digest]),
         "labels": {},
@@ -139,6 +141,7 @@ def _listed(
         "digest": record["digest"],
         "digests": digests,
         "names": names,
+        "all_names": image_record.all_names(record),
         "repo_tags": [name for name in names if "@" not in name],
         "repo_digests": repo_digests(names, digests),
         "labels": dict((record["config"].get("config") or {}).get("Labels") or {}),

@@ -17,13 +17,16 @@ from crate.storage.durable import read_file, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any, TypedDict
+    from collections.abc import Iterable, Sequence
+    from typing import Any, NotRequired, TypedDict
 
     from crate.storage.roots import Roots
 
     class ImageRecord(TypedDict):
-        """One image: `layers` are chain ids, bottom first; `size` is in bytes, unpacked."""
+        """One image: `layers` are chain ids, bottom first; `size` is in bytes, unpacked.
+
+        `former`: names that it was ever given, the last one first.
+        """
 
         id: str
         digest: str
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         size: int
         created: str
         manifest: dict[str, Any]
+        former: NotRequired[list[str]]
 
 
 _HEX = "0123456789abcdef"
@@ -99,6 +103,17 @@ def put(roots: Roots, record: ImageRecord, digests: Iterable[str] = (), durable:
         temporary = f"{records}/.{os.urandom(4).hex()}"
         os.symlink(f"{record['id']}.json", temporary)
         os.rename(temporary, link)
+
+
+def with_former(record: ImageRecord, given: Sequence[str], known: ImageRecord | None) -> ImageRecord:
+    """The record with `given` as its last names; `known`: the record that there was before."""
+    former = list(known.get("former") or ()) if known else []
+    return {**record, "former": [*reversed(given), *(name for name in former if name not in given)]}
+
+
+def all_names(record: ImageRecord) -> list[str]:
+    """The names that it has, then those that it had, the last one first."""
+    return [*record["names"], *(name for name in record.get("former") or () if name not in record["names"])]
 
 
 def remove(roots: Roots, image_id: str) -> list[str]:

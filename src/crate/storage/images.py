@@ -46,8 +46,10 @@ def enroll(
         gone = layers.missing(roots, record["layers"])
         if gone:
             raise StateError(f"layer {gone[0][:12]} was removed meanwhile", "pull the image again")
-        image_record.put(roots, record, digests)
-        for name in references:
+        given = list(references)
+        known = image_record.by_id(roots, record["id"])
+        image_record.put(roots, image_record.with_former(record, given, known), digests)
+        for name in given:
             reference.put(roots, name, record["digest"])
         reference.write_index(roots)
 
@@ -58,6 +60,7 @@ def tag(roots: Roots, image_id: str, name: str) -> None:
         record = image_record.by_id(roots, image_id)
         if record is None:
             raise StateError(f"image {image_id[:12]} was removed meanwhile")
+        image_record.put(roots, image_record.with_former(record, [name], record))
         reference.put(roots, name, record["digest"])
         reference.write_index(roots)
 

@@ -88,7 +88,7 @@ def _object(image: Any) -> dict[str, Any]:
         "Containers": image["containers"],
         "Names": image["names"],
         "Digest": image["digest"],
-        "History": image["names"],
+        "History": image["all_names"],
         "Created": image["created_ns"] // 10**9,
         "CreatedAt": human.rfc3339(image["created_ns"]),
     }
@@ -115,7 +115,7 @@ _FIELDS: dict[str, Any] = {
     "CreatedSince": lambda source: human.ago(_age(source), source[2]) if _age(source) > 0 else "N/A",
     "CreatedTime": lambda source: human.stamp(_age(source)),
     "Digest": lambda source: source[0]["image"]["digest"],
-    "History": lambda source: ", ".join(source[0]["image"]["names"]),
+    "History": lambda source: ", ".join(source[0]["image"]["all_names"]),
     "ID": lambda source: _id(source[0]["image"]["id"], source[1]),
     "Id": lambda source: source[0]["image"]["id"],
     "Labels": _labels,
