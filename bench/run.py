@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commands, files, idle, logs, names, parallel, pulling, start
+from bench import commands, files, idle, logs, names, parallel, pulling, rootless, start
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "run": start.without_network,
     "bridge": start.on_the_bridge,
+    "rootless": rootless.starting,
     "detached": start.detached,
     "rm": start.removal,
     "exec": commands.executing,

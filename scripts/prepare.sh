@@ -10,7 +10,7 @@ die() { say "$*"; exit 1; }
 
 # program or file, and the Debian package that has it
 run_needs="
-nft:nftables pasta:passt slirp4netns:slirp4netns newuidmap:uidmap catatonit:catatonit busybox:busybox-static
+nft:nftables pasta:passt slirp4netns:slirp4netns newuidmap:uidmap fuse-overlayfs:fuse-overlayfs catatonit:catatonit busybox:busybox-static
 /etc/ssl/certs/ca-certificates.crt:ca-certificates
 "
 test_needs="

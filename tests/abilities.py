@@ -183,6 +183,12 @@ def _tun() -> str | None:
     return None if tun.exists() and tun.stat().st_mode & 0o006 == 0o006 else f"no {tun} that everybody may open"
 
 
+def _fuse_overlayfs() -> str | None:
+    if not shutil.which("fuse-overlayfs"):
+        return "no program fuse-overlayfs"
+    return None if os.access("/dev/fuse", os.R_OK | os.W_OK) else "/dev/fuse cannot be opened"
+
+
 def _debootstrap() -> str | None:
     return _overlay() or (None if shutil.which("debootstrap") else "no program debootstrap")
 
@@ -242,6 +248,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "delegation": _delegation,
     "pasta": _pasta,
     "tun": _tun,
+    "fuse-overlayfs": _fuse_overlayfs,
     "debootstrap": _debootstrap,
     "network": _network,
     "vm": _vm,

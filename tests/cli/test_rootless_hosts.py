@@ -127,7 +127,9 @@ def test_run_root_of_somebody_else(rootless_crate: Crate) -> None:
 @pytest.mark.parametrize("limit", [["-m", "64m"], ["--pids-limit", "10"], ["--cpus", "1"], ["--cpuset-cpus", "0"]])
 def test_limits_without_delegation(user_crate: Crate, limit: list[str]) -> None:
     error = user_crate.fails(125, "run", "--rm", "--network", "none", *limit, IMAGE, "true")
-    assert "is not delegated to this user" in error and "cgroup v2" in error
+    assert "is not delegated to this user" in error and "cgroup v2" in error and "--limits=best-effort" in error
+    result = user_crate("run", "--rm", "--network", "none", "--limits=best-effort", *limit, IMAGE, "echo", "done")
+    assert result.out == "done\n" and result.err.startswith("WARNING: no limit of ") and result.err.count("\n") == 1
 
 
 def test_environment_of_a_cron_job(rootless_crate: Crate) -> None:

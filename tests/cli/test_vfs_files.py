@@ -1,4 +1,4 @@
-"""The files of containers without overlay: each has a whole tree of its own."""
+"""The files of containers without the kernel's overlay: whole trees, or those of fuse-overlayfs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ pytestmark = pytest.mark.requires("root", "busybox")
 NONE = ("--network", "none")
 
 
-def test_every_verb(crate: Crate) -> None:
+@pytest.mark.parametrize(
+    "driver", ["vfs", pytest.param("fuse-overlayfs", marks=pytest.mark.requires("fuse-overlayfs"))]
+)
+def test_every_verb(crate: Crate, driver: str) -> None:
     image = "crate.local/busybox"
-    crate.ok("--storage-driver", "vfs", "pull", "--quiet", image)
+    crate.ok("--storage-driver", driver, "pull", "--quiet", image)
     crate.ok("run", "--name", "box", *NONE, "-v", "kept:/kept", image, "sh", "-c", "echo 1 > /new; rm /etc/group")
     source = crate.place / "source"
     source.write_text("copied\n")

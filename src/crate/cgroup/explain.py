@@ -169,9 +169,8 @@ def missing(group: Cgroup, hierarchy: Hierarchy, controller: str) -> CrateError:
     own = hierarchy.own.get(controller if controller in hierarchy.v1 else "", "/")
     if not in_user_namespace():
         return HostError(f"cannot limit {what}: cgroup {own} does not let us use the controller {name or controller}")
-    return HostError(
-        f"cannot limit {what}: cgroup {own} is not delegated to this user", _delegation_hint(name, hierarchy)
-    )
+    hint = f"{_delegation_hint(name, hierarchy)}; --limits=best-effort goes on without; crate doctor"
+    return HostError(f"cannot limit {what}: cgroup {own} is not delegated to this user", hint)
 
 
 def _absent_hint() -> str | None:

@@ -41,6 +41,7 @@ def commit(engine: Engine, container: Container, name: str, options: dict[str, A
     base = image_record.by_id(engine.roots, record["image"]) if record["image"] else None
     # Without an overlay a container has a whole tree of its own, and without its image nobody has the layers below.
     squash = bool(options.get("squash")) or os.access(f"{container.paths.directory}/rootfs", os.F_OK)
+    squash = squash or engine.roots.driver == "fuse-overlayfs"  # it marks replaced directories by files of its own
     squash = squash or (base is None and bool(record["layers"]))
     options = {**options, "squash": squash}
     config = _image_config(container, base, options)

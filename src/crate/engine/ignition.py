@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
+    from crate.storage.roots import Roots
 
 
 def ignite(engine: Engine, socket: _socket.socket, order: dict[str, Any], root_mount_fd: int) -> NoReturn:
@@ -88,7 +89,7 @@ def start(
     lease = sandbox.prepare(roots, engine.settings, record["network"], container.id, names=names)
     undo += [lambda: sandbox.discard(lease), lambda: sandbox.release(roots, lease)]  # in reverse
     resources = with_default_rules(linux.get("resources") or {})
-    group = cgroup.create(linux.get("cgroupsPath") or f"/crate/{container.id}", resources)
+    group = _make_group(roots, linux.get("cgroupsPath") or f"/crate/{container.id}", resources)
     undo.append(group.remove)
     options = record["options"]
     if options.get("cgroup_parent") and not options.get("pod_id") and not group.directories():
@@ -195,6 +196,20 @@ def start(
     if hello:
         journal.of_container(roots, "attach", record)
     return monitor.Monitor(facts, streams, listener, created.pidfd)
+
+
+def _make_group(roots: Roots, path: str, resources: dict[str, Any]) -> cgroup.Cgroup:
+    """The container's cgroup; where an ordinary user has no right to limits, in a scope that systemd gives."""
+    try:
+        return cgroup.create(path, resources)
+    except HostError:
+        if not roots.rootless:
+            raise
+        from crate.cgroup import scope
+
+        if not scope.enter(roots.uid):
+            raise
+        return cgroup.create(path, resources)
 
 
 def _give_streams(record: dict[str, Any], spec: dict[str, Any], fds: tuple[int, int, int]) -> None:

@@ -90,7 +90,11 @@ class Host:
                     return True
             except OSError:
                 pass
-        return controller in self._cgroup_facts()["controllers"]
+        if controller in self._cgroup_facts()["controllers"]:
+            return True
+        from crate.cgroup import scope
+
+        return self.rootless and controller in scope.offered(self.mapped_uids()[0][0])
 
     def _cgroup_facts(self) -> dict[str, Any]:
         from crate.cgroup.facts import facts  # two milliseconds: only where a look at one file does not tell
@@ -123,6 +127,10 @@ class Host:
     def mapped_gids(self) -> list[tuple[int, int]]:
         """The group ids of an ordinary user's namespace, from 0 up without a gap: (what it is outside, how many)."""
         return self._mapped("/proc/self/gid_map")
+
+    def has_single_id(self) -> bool:
+        """Whether this is the namespace of an ordinary user without subordinate ids."""
+        return self.rootless and [size for _, size in self.mapped_uids()] == [1]
 
     def own_ids(self) -> tuple[int, int]:
         """The uid and gid of the ordinary user who is root in this namespace."""

@@ -48,6 +48,13 @@ def make_resources(options: Options, host: Host, settings: Settings, warnings: l
         resources["network"] = {"classID": _class_id(options["net_cls_classid"])}
     for entry in options.get("cgroup_conf") or ():
         _add_file(resources, entry)
+    mode = options.get("limits") or settings.get("containers.limits")
+    if mode == "best-effort" and resources:
+        from crate.plan.best_effort import keep_possible
+
+        keep_possible(resources, host, warnings)
+    elif mode not in ("strict", "best-effort"):
+        raise UsageError(f"invalid --limits {mode!r}", "strict or best-effort")
     return resources
 
 

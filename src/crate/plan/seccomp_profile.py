@@ -98,6 +98,11 @@ _ARCHITECTURES = {
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+_OF_OWNERS = (
+    *("chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32", "setgroups", "setgroups32"),
+)
+
+
 def default_profile(capabilities: list[str], machine: str, kernel: str) -> LinuxSeccomp:
     """The default profile for a container with these capabilities."""
     names = _ALLOWED.split() + _OF_MACHINE.get(machine, "").split()
@@ -121,6 +126,19 @@ def default_profile(capabilities: list[str], machine: str, kernel: str) -> Linux
     if machine in _ARCHITECTURES:
         profile["architectures"] = _ARCHITECTURES[machine]
     return profile
+
+
+def pretend_owners(profile: LinuxSeccomp) -> LinuxSeccomp:
+    """The same, but calls that change owners or drop groups succeed without doing anything: decision 171.
+
+    For a user namespace of a single id, where there is nobody else to own a file.
+    """
+    kept = [
+        {**rule, "names": [name for name in rule["names"] if name not in _OF_OWNERS]} for rule in profile["syscalls"]
+    ]
+    pretended: LinuxSyscall = {"names": list(_OF_OWNERS), "action": "SCMP_ACT_ERRNO", "errnoRet": 0}
+    made: Any = {**profile, "syscalls": [*(rule for rule in kept if rule["names"]), pretended]}
+    return made  # type: ignore[no-any-return]
 
 
 def _allow(name: str, index: int, operator: str, value: int) -> LinuxSyscall:

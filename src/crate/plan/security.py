@@ -87,10 +87,11 @@ class Security:
         """`linux.seccomp` of the spec; None for unconfined."""
         if self.seccomp == _UNCONFINED:
             return None
-        from crate.plan.seccomp_profile import default_profile, read_profile
+        from crate.plan.seccomp_profile import default_profile, pretend_owners, read_profile
 
         if self.seccomp in _DEFAULT_PROFILES:
-            return default_profile(capabilities, host.machine, host.kernel)
+            profile = default_profile(capabilities, host.machine, host.kernel)
+            return pretend_owners(profile) if host.has_single_id() else profile
         try:
             text = host.read_text(self.seccomp)
         except (OSError, UnicodeDecodeError) as error:

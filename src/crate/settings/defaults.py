@@ -32,6 +32,10 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
     ),
     "containers.init": (False, "Whether containers get an init process that reaps zombies, as with `--init`."),
     "containers.init_path": ("", "The program of `--init`; empty: catatonit, tini or docker-init, whichever is there."),
+    "containers.limits": (
+        "strict",
+        "What a limit is that cannot be had: `strict`, an error; `best-effort`, a warning, as with `--limits`.",
+    ),
     "containers.pids_limit": (2048, "Processes that a container may have; 0 or -1: as many as the host."),
     "containers.pull": ("missing", "When `run` and `create` pull: `always`, `missing`, `newer` or `never`."),
     "containers.read_only": (False, "Whether the root filesystem of containers is read-only, as with `--read-only`."),
@@ -75,7 +79,10 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
         "",
         "Image of `crate shell` without one; empty: that of the shell made last, else the host's distribution.",
     ),
-    "storage.driver": ("", "Storage driver: `overlay` or `vfs`; empty: overlay where the kernel has it."),
+    "storage.driver": (
+        "",
+        "Storage driver: `overlay`, `fuse-overlayfs` or `vfs`; empty: the first of them that works here.",
+    ),
     "storage.root": ("", "Directory of images and containers, as with `--root`."),
     "storage.runroot": ("", "Directory of what lives until reboot, as with `--runroot`."),
 }

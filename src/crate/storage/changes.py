@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ADDED, CHANGED, DELETED = "A", "C", "D"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+# fuse-overlayfs says so that a directory is opaque, besides the attribute.
+_OPAQUE_FILE = ".wh..wh..opq"
 
 
 def changes(
@@ -103,6 +105,7 @@ def _compare(upper_fd: int, lower_fd: int, whole: bool) -> Iterator[tuple[str, s
     while pending:
         here, complete = pending.pop()
         upper, lower = _list(upper_fd, here), _list(lower_fd, here)
+        upper.pop(_OPAQUE_FILE, None)
         inner = []
         for name in sorted(upper.keys() | lower.keys()):
             path = f"{here}/{name}" if here else name

@@ -1,4 +1,4 @@
-"""The choice of the storage driver: overlay where the kernel and the file system of the store can, vfs otherwise."""
+"""The choice of the storage driver: overlay where the kernel and the file system of the store can, else others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from crate.storage.roots import Roots
 
-DRIVERS = ("overlay", "vfs")
+DRIVERS = ("overlay", "fuse-overlayfs", "vfs")
 
 
 def choose(roots: Roots, wanted: str = "") -> str:
@@ -24,11 +24,23 @@ def choose(roots: Roots, wanted: str = "") -> str:
     """
     if wanted and wanted not in DRIVERS:
         raise UsageError(f"unknown storage driver {wanted}", f"one of: {', '.join(DRIVERS)}")
-    driver = wanted or roots.driver or ("vfs" if overlay_fault(roots) else "overlay")
+    driver = wanted or roots.driver or _probed(roots)
     if driver != roots.driver:
         write_format(roots.graphroot, driver)
         roots.driver = driver
     return driver
+
+
+def _probed(roots: Roots) -> str:
+    """The first that works here: the kernel's overlay, for an ordinary user fuse-overlayfs, copies."""
+    if not overlay_fault(roots):
+        return "overlay"
+    if roots.rootless:
+        from crate.storage import fuse_overlay
+
+        if not fuse_overlay.fault(roots):
+            return "fuse-overlayfs"
+    return "vfs"
 
 
 def overlay_fault(roots: Roots) -> str:

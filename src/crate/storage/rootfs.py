@@ -44,10 +44,13 @@ def mount_rootfs(
     if roots.driver != "overlay":
         from crate.storage import driver
 
-        if driver.choose(roots) == "vfs":
+        chosen = driver.choose(roots)
+        if chosen == "vfs":
             from crate.storage.vfs import mount_copy
 
             return mount_copy(roots, container_dir, layers, ids)
+        if chosen == "fuse-overlayfs":
+            return _mount_fuse(roots, container_dir, layers, ids)
     if not layers:
         # An overlay wants a lower layer: an image of none has an empty one.
         lowers = [empty_layer(roots)]
@@ -64,6 +67,32 @@ def mount_rootfs(
         return _mount_again(roots, lowers, container_dir, volatile)
     except OSError as error:
         raise _explain(error, container_dir) from None
+
+
+def _mount_fuse(roots: Roots, container_dir: str, layers: Sequence[str], ids: Ids | None) -> int:
+    from crate.storage.fuse_overlay import mount_fuse
+
+    if ids:
+        from crate.storage.shifted import copied
+
+        lowers = [copied(roots, layers, ids)]
+    else:
+        lowers = _lower_layers(roots, layers) if layers else [empty_layer(roots)]
+    try:
+        return mount_fuse([f"{roots.graphroot}/layers/{_alias_of(roots, lower)}" for lower in lowers], container_dir)
+    except OSError as error:
+        raise _explain(error, container_dir) from None
+
+
+def _alias_of(roots: Roots, lower: str) -> str:
+    """As `_alias`, from anywhere."""
+    chain, _, kind = lower.partition("/")
+    if kind != "diff":
+        return lower
+    try:
+        return os.readlink(f"{roots.graphroot}/layers/{chain}/alias")
+    except OSError as error:
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), lower) from error
 
 
 def _mount_again(roots: Roots, lowers: list[str], container_dir: str, volatile: bool) -> int:
@@ -98,7 +127,7 @@ def mount_layers(roots: Roots, layers: Sequence[str], ids: Ids | None = None) ->
     if roots.driver != "overlay":
         from crate.storage import driver
 
-        if driver.choose(roots) == "vfs":
+        if driver.choose(roots) != "overlay":
             from crate.storage.vfs import mount_flat
 
             return mount_flat(roots, layers)

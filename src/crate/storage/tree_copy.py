@@ -26,8 +26,8 @@ _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FICLONE = 0x40049409  # linux/fs.h
 _CHUNK = 1 << 20
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
-_OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
+_OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.")
 
 
 def copy_tree(source_fd: int, target_fd: int, shift: IdShift | None = None) -> None:

@@ -36,6 +36,7 @@ class MemoryHost(Host):
         self.files: dict[str, str] = {
             "/sys/devices/system/cpu/online": "0-3\n",
             "/sys/devices/system/node/online": "0\n",
+            "/proc/self/uid_map": "0 1000 1\n1 100000 65536\n",
             "/proc/self/gid_map": "0 1000 1\n1 100000 65536\n",
         }
         self.paths: dict[str, os.stat_result] = {

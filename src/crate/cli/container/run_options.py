@@ -156,6 +156,9 @@ def _resources() -> list[Row]:
         number("--io-maxiops", help="Maximum IO operations per second of Windows"),
         text("--cgroup-parent", help="Optional parent cgroup for the container", metavar="path"),
         many("--cgroup-conf", help="Write VALUE into the file KEY of the container's cgroup", metavar="key=value"),
+        text(
+            "--limits", help='Whether a limit that cannot be had is an error ("strict", "best-effort")', metavar="mode"
+        ),
         text("--cgroups", help='Whether the container gets a cgroup ("enabled", "disabled")', metavar="mode"),
     ]
 

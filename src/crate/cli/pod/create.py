@@ -15,7 +15,7 @@ _OF_RUN = (
     *("add_host", "cgroup_parent", "cpu_period", "cpu_quota", "cpu_shares", "cpus", "cpuset_cpus", "cpuset_mems"),
     *("blkio_weight", "blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops"),
     *("device_write_iops", "memory", "memory_swap", "memory_reservation", "pids_limit", "device", "dns", "dns_option"),
-    *("dns_search", "gidmap", "hostname", "ip", "ip6", "label", "label_file", "mac_address", "network"),
+    *("dns_search", "gidmap", "hostname", "ip", "ip6", "label", "label_file", "limits", "mac_address", "network"),
     *("network_alias", "no_hosts", "pid", "publish", "restart", "security_opt", "shm_size", "subgidname", "subuidname"),
     *("sysctl", "uidmap", "userns", "uts", "volume", "volumes_from"),
 )

@@ -1,0 +1,65 @@
+"""An ordinary user's containers beside rootless podman's: alone, and beside one that runs."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.engines import Engine
+from bench.timing import Case, Row, alternate
+from users import make_user, remove_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.stage import Stage
+    from users import User
+
+ALONE = "run --rm --network none IMAGE true, rootless"
+BESIDE = "run --rm --network none IMAGE true, rootless, beside a running one"
+
+
+def starting(stage: Stage, rounds: int) -> Iterator[Row]:
+    """Each engine with a state of the user's own; podman's pause process is there from its first command on."""
+    user = make_user(stage.place)
+    run = Path(tempfile.mkdtemp(prefix="cbr-", dir="/tmp"))
+    subprocess.run(["chown", "-R", f"{user.uid}:{user.gid}", str(run), str(user.home)], check=True)
+    stage.place.chmod(0o755)
+    engines = [_crate(stage, user, run), _podman(stage, user, run)]
+    arguments = ["run", "--rm", "--network", "none", stage.busybox, "true"]
+    cases = [Case(engine.name, engine.command(*arguments), engine.environment) for engine in engines]
+    try:
+        engines[0]("pull", "--quiet", stage.busybox)
+        engines[1]("pull", "--quiet", "--tls-verify=false", stage.busybox)
+        yield from alternate(ALONE, cases, rounds)
+        for engine in engines:
+            engine("run", "-d", "--network", "none", stage.busybox, "sleep", "1000")
+        yield from alternate(BESIDE, cases, rounds)
+    finally:
+        for engine in engines:
+            subprocess.run(engine.command("rm", "--all", "--force", "--time", "0"), check=False, env=engine.environment)
+        remove_user(user)
+        subprocess.run(["rm", "-rf", str(run)], check=False)
+
+
+def _environment(user: User, run: Path) -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(user.home),
+        "LANG": "C.UTF-8",
+        "XDG_RUNTIME_DIR": str(run),
+    }
+
+
+def _crate(stage: Stage, user: User, run: Path) -> Engine:
+    words = [*user.become, stage.crate.words[0], "--root", f"{user.home}/crate", "--runroot", f"{run}/crate"]
+    return Engine("crate", words, _environment(user, run), [], "")
+
+
+def _podman(stage: Stage, user: User, run: Path) -> Engine:
+    words = [*user.become, "podman", "--root", f"{user.home}/podman", "--runroot", f"{run}/podman"]
+    words += ["--storage-driver", "overlay", "--cgroup-manager", "cgroupfs"]
+    environment = _environment(user, run) | {"CONTAINERS_CONF": stage.podman.environment["CONTAINERS_CONF"]}
+    return Engine("podman", words, environment, [], "")
