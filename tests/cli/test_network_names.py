@@ -225,4 +225,4 @@ def test_a_flood_does_not_stall_the_streams(crate: Crate) -> None:
     assert lines == 300
     assert process.wait(10) == 0
     assert max(after - before for before, after in pairwise(moments)) < 0.5
-    assert int(flood.communicate(timeout=20)[0]) > 10_000
+    assert int(flood.communicate(timeout=20)[0]) > 5_000

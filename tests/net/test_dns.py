@@ -428,9 +428,9 @@ def test_a_flood_leaves_the_owner_time_for_other_work(sandbox: Sandbox, name: by
     assert sandbox.dig("web", "+tcp") == ["10.1.0.2"]  # its datagram might be lost in the flood's
     sent = int(flood.communicate(timeout=30)[0])
     used = time.process_time() - used
-    assert sent > 10_000
+    assert sent > 5_000
     assert used < 1.8  # of more than two seconds
-    assert sandbox.longest_step < 0.2  # 16 questions, on a machine that is busy with more
+    assert sandbox.longest_step < 0.5  # 16 questions, on a machine that is busy with more
     deadline = time.monotonic() + 15
     while sandbox.dig("web") != ["10.1.0.2"]:
         assert time.monotonic() < deadline

@@ -85,6 +85,7 @@ class Lookups:
 
         try:
             self._resolver = Resolver(self._resolving())
+            self._resolver.prepare()
         except OSError:
             self._rests_until = time.monotonic() + _PAUSE_SECONDS  # no descriptor is free
 

@@ -58,16 +58,17 @@ class LeasesSeen:
 
     def named(self, name: str) -> list[Holder]:
         """Who is called so."""
-        self._look()
+        self.look()
         return [holder for holder in self._by_name.get(name, ()) if holder.is_alive()]
 
     def at(self, packed: bytes) -> Holder | None:
         """Who has the address."""
-        self._look()
+        self.look()
         holder = self._by_address.get(packed)
         return holder if holder is not None and holder.is_alive() else None
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Reads what has changed."""
         try:
             changed = os.stat(self._directory).st_mtime_ns
             if changed == self._changed:
@@ -113,6 +114,11 @@ class Names:
         """`networks`: name and lease directory of each."""
         self._networks = [(name.lower(), LeasesSeen(directory)) for name, directory in networks]
         self._turn = 0
+
+    def look(self) -> None:
+        """Reads what there is, for the first question to find it read."""
+        for _, leases in self._networks:
+            leases.look()
 
     def addresses(self, name: str) -> tuple[list[bytes], list[bytes]] | None:
         """The IPv4 and the IPv6 addresses of a name, in turn another first; None when nobody is called so.

@@ -97,6 +97,10 @@ class Resolver:
         self._forwards = resolving["forwards"]
         self._upstream.serve_with(resolving["servers"])
 
+    def prepare(self) -> None:
+        """Does what the first question would have to wait for."""
+        self._names.look()
+
     def fileno(self) -> int:
         """The descriptor to poll."""
         return self._epoll.fileno()
