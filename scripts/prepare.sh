@@ -15,7 +15,7 @@ nft:nftables pasta:passt slirp4netns:slirp4netns newuidmap:uidmap fuse-overlayfs
 "
 test_needs="
 podman:podman crun:crun runc:runc skopeo:skopeo git:git docker-registry:docker-registry debootstrap:debootstrap
-curl:curl ip:iproute2 unshare:util-linux setpriv:util-linux useradd:passwd perl:perl-base patchelf:patchelf strace:strace
+dockerd:docker.io firewalld:firewalld curl:curl ip:iproute2 unshare:util-linux setpriv:util-linux useradd:passwd perl:perl-base patchelf:patchelf strace:strace
 gpg:gpg mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs
 dig:bind9-dnsutils
 "

@@ -223,6 +223,8 @@ PROGRAMS = {
     "busybox": "busybox",
     "curl": "curl",
     "docker": "docker",
+    "dockerd": "dockerd",
+    "firewalld": "firewalld",
     "git": "git",
     "strace": "strace",
     "patchelf": "patchelf",
