@@ -154,3 +154,22 @@ def test_shared_layers_count_once_and_stay_while_somebody_has_them(crate: Crate)
     assert [line.split()[3] for line in said if "image" in line] == [base[:12], child[:12], busybox[:12]], said
     assert re.search(rf"{base[:12]}  +\d+(\.\d+)?k?B ", said[0]), "base goes, its layers stay with child"
     assert re.search(rf"{child[:12]}  +2[12](\.\d+)?MB ", said[1]), "with the child both layers go"
+
+
+def test_an_ordinary_user(rootless_crate: Crate) -> None:
+    """The same store rules without root: lists, trust and gc."""
+    crate = rootless_crate
+    crate.ok("pull", "-q", IMAGE)
+    crate.ok("image", "trust", "set", "-t", "reject", "registry.example")
+    shown = crate.ok("image", "trust", "show")
+    assert "registry.example" in shown
+    assert "rejected" in crate("pull", "registry.example/x").err
+    crate.ok("manifest", "create", "list:1", IMAGE)
+    assert crate.ok("run", "--rm", "--network", "none", "list:1", "echo", "ours") == "ours"
+    crate.ok("create", "--name", "keeps", "--network", "none", IMAGE)
+    crate.ok("untag", "list:1")
+    assert "deleted" in crate.ok("image", "prune", "-f")
+    assert "image" not in crate.ok("gc", "--keep", "1", "--dry-run").replace("images", "")
+    crate.ok("rm", "keeps")
+    assert crate.ok("gc", "--keep", "1").startswith("removed  image ")
+    assert crate.ok("images", "-qa") == ""

@@ -97,6 +97,8 @@ def test_scopes(crate: Crate, registry: Registry, busybox_image: str) -> None:
     for words in (("pull", "-q"), ("run", "--rm", "--network", "none"), ("create",)):
         refusal = refused(crate, *words, busybox_image)
         assert "source image rejected" in refusal and f"the default of {path}" in refusal, refusal
+    (crate.place / "Dockerfile").write_text(f"FROM {busybox_image}\nRUN true\n")
+    assert "source image rejected" in refused(crate, "build", "-q", "--network", "none", str(crate.place))
     assert crate.ok("images", "-qa") == "" and not list((crate.root / "stage").iterdir())
     for scopes, status in (
         ({registry.address: [accept]}, 0),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crate.oci.platform import Platform
 
 PULL_POLICIES = ("always", "missing", "never", "newer")
+_PULL_OPTIONS = ("authfile", "creds", "cert_dir", "tls_verify", "signature_policy")
 #: options of `run` that a build passes on to each of its processes
 RUN_OPTIONS = (
     *("add_host", "cap_add", "cap_drop", "cgroup_parent", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus"),
@@ -104,7 +105,7 @@ def make_request(options: Mapping[str, Any], environ: Mapping[str, str]) -> Requ
     request.base = options.get("from_") or ""
     request.format = check_format(options.get("format"))
     request.pull = _pull(options)
-    request.pull_options = {key: options.get(key) for key in ("authfile", "creds", "cert_dir", "tls_verify")}
+    request.pull_options = {key: options.get(key) for key in _PULL_OPTIONS}
     request.cache = not options.get("no_cache")
     request.cache_ttl = _ttl(options.get("cache_ttl"))
     request.uncached_stages = [name for name in options.get("no_cache_filter") or () if name]

@@ -43,10 +43,12 @@ def get(roots: Roots, text: str) -> ManifestList:
 
 def host_image(roots: Roots, list_id: str) -> ImageRecord | None:
     """The image of a list that this host runs, if it is here: what `run LIST` means."""
+    try:
+        index = manifest_lists.read(roots, list_id)["index"]
+    except NotFoundError:
+        return None  # removed at this moment
     entries = [
-        (entry, record)
-        for entry in manifest_lists.read(roots, list_id)["index"]["manifests"]
-        if (record := image_record.by_digest(roots, entry["digest"]))
+        (entry, record) for entry in index["manifests"] if (record := image_record.by_digest(roots, entry["digest"]))
     ]
     offered = [platform.of(entry.get("platform") or record["config"]) for entry, record in entries]
     chosen = platform.choose(offered, platform.host(), exact=False)

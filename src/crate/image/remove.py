@@ -96,10 +96,12 @@ def remove_all(
     or `only_dangling` what `image prune` wants. Images in use are failures; `prune` ignores them.
     """
     removals, failures = [], []
-    if passes is None and not only_dangling:
-        removals += [_remove_list(roots, list_id) for list_id in manifest_lists.list_ids(roots)]
     records = image_record.list_all(roots)
-    chosen = set(passes) if passes is not None else {record["id"] for record in records}
+    everything = {*(record["id"] for record in records), *manifest_lists.list_ids(roots)}
+    chosen = set(passes) if passes is not None else everything
+    for list_id in manifest_lists.list_ids(roots):
+        if list_id in chosen and not (only_dangling and manifest_lists.names(roots, list_id)):
+            removals.append(_remove_list(roots, list_id))
     records.sort(key=lambda record: len(record["config"].get("history") or []), reverse=True)
     for record in records:
         if record["id"] not in chosen or (only_dangling and record["names"]):

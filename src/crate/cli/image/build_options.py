@@ -53,6 +53,7 @@ def _input() -> list[Row]:
         text("--cert-dir", help="Directory with certificates and keys for the registry", metavar="path"),
         text("--creds", help="Name and password for the registry", metavar="name:password"),
         flag("--tls-verify", help="Require HTTPS and verify certificates (default true)"),
+        text("--signature-policy", help="Signature policy instead of the one in force", metavar="path"),
         many("--cpp-flag", help="Flags of the C preprocessor"),
         commas("--decryption-key", help="Key to decrypt a base image"),
         number("--retry", help=_NOTHING),
