@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from abilities import requires
+from build.building import BASE, Builder
 from crate.build import git_source
 from crate.build.context import Context, ContextOpener, image_of
 from crate.build.copying import Rules
@@ -421,3 +422,36 @@ def test_a_named_context_has_its_own_ignore_file(site: Site, folder: Path) -> No
         assert context.tree.label == "build context files"
     finally:
         context.close()
+
+
+@requires("root", "busybox", "git")
+def test_the_program_takes_its_files_from_everywhere(
+    builder: Builder, folder: Path, server: str, repository: str
+) -> None:
+    crate, archive = builder.crate, builder.context / "c.tar.gz"
+    (folder / "sub/Dockerfile").write_text(f"FROM {BASE}\nCOPY . /all\n")
+    archive.write_bytes(packed(folder / "sub", "w:gz"))
+    (folder / "t.tgz").write_bytes(archive.read_bytes())
+    dockerfile = (
+        f"FROM base\nADD {server}/a /n/\nADD {server}/t.tgz /n/\nADD --unpack {server}/t.tgz /u/\n"
+        f"ADD {repository}#v1:sub /g\n"
+        "COPY --from=more a /more\nRUN --mount=from=more,target=/m cp /m/a /mounted\n"
+    )
+
+    def build(*words: str, given: str = "") -> str:
+        return crate.ok("build", "--quiet", "--network", "none", *words, input=given).split()[-1]
+
+    image = build(
+        "--build-context", f"more={folder}", "--build-context", f"base=docker-image://{BASE}",
+        "-f", "-", str(builder.context), given=dockerfile,
+    )  # fmt: skip
+    assert builder.run(image, "sh", "-c", "cd /; ls n u g; cat more mounted; stat -c %a n/a").split() == [
+        *("g:", "c", "n:", "a", "t.tgz", "u:", "Dockerfile", "b", "aa600"),
+    ]
+    for place in (f"{server}/t.tgz", str(folder / "sub")):
+        assert "b" in builder.run(build(place), "ls", "/all").split()
+    assert builder.run(build("-", given=f"FROM {BASE}\nRUN echo in > /x\n"), "cat", "/x") == "in"
+    command = crate.command("build", "--quiet", "--network", "none", "-")
+    done = subprocess.run(command, input=archive.read_bytes(), capture_output=True, check=True, env=crate.environment)
+    assert "b" in builder.run(done.stdout.decode().split()[-1], "ls", "/all").split()
+    assert os.listdir(crate.root / "stage") == []

@@ -123,7 +123,7 @@ def _file(
         told = download(url, take, place.settings, limit=_FILE_MAX)
         digest = f"{algorithm}:{hasher.hexdigest()}"
         if one.checksum and digest != one.checksum:
-            raise UsageError(f"digest mismatch sha of {shown(url)}: expected {one.checksum}, got {digest}")
+            raise UsageError(f"digest mismatch of {shown(url)}: expected {one.checksum}, got {digest}")
         if told.modified_seconds is not None:
             os.utime(fd, (told.modified_seconds, told.modified_seconds))
     finally:

@@ -61,16 +61,17 @@ class Transfer:
             isinstance(one, kinds.Add) and one.unpack is not False,
         )
         parts: list[tuple[Tree, Any]] = []
-        inputs: list[Any] = ["copy", destination]
+        inputs: list[Any] = ["copy", destination, list(owner or ())]
+        count = len(inputs)
         if local or one.heredocs:
             source = self._trees.source(one.origin if isinstance(one, kinds.Copy) else "")
             tree = self._trees.tree(source)
             inputs += self._known(state, one, source, rules, destination, into_directory)
-            if len(inputs) == 2:
+            if len(inputs) == count:
                 selection = self._select(tree, one, local, rules, destination, into_directory)
                 parts.append((tree, selection))
                 inputs += [selection.digest, selection.directory]
-                self._learn(state, one, source, rules, destination, into_directory, inputs[2:])
+                self._learn(state, one, source, rules, destination, into_directory, inputs[count:])
         if isinstance(one, kinds.Add) and remote:
             for far, selection in fetch(self._session, one, remote, destination, into_directory, rules):
                 parts.append((far, selection))
