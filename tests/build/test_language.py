@@ -219,19 +219,21 @@ def test_what_buildah_does_not_know(builder: Builder) -> None:
         "RUN cat <<A > /two && cat <<'B' >> /two\nx $v\nA\ny $v\nB\n"
         "COPY <<a <<'b' /docs/\n'$v'\na\n$v\nb\n"
         "COPY --chmod=u=rwx,go= --chown=3:4 <<-EOF /new/doc\n\ttab\n\tEOF\n"
+        "RUN --mount=type=bind,source=p,target=/m,rw touch /m/new && ls /m > /listed\n"
         "COPY --parents --exclude=**/*.md p/./q /kept/\nCOPY none* /none/\n"
         "ONBUILD COPY <<E /triggered\n$inherited\nE\n"
         "FROM base\nRUN echo $inherited > /inherited\n"
     )
     said = builder.run(
         image, "sh", "-c",
-        "cat /plain /name /program /two /docs/a /docs/b /new/doc /triggered /inherited; ls /kept/q; "
+        "cat /plain /name /program /two /docs/a /docs/b /new/doc /triggered /inherited /listed; ls /kept/q; "
         "stat -c '%a %u:%g' /new /new/doc",
     )  # fmt: skip
     assert said.splitlines() == [
-        "plain arg", "/bin/sh", "/dev/pipes/EOF", "x val", "y $v", "'val'", "$v", "tab", "yes", "yes", "r.txt",
-        "755 3:4", "700 3:4",
+        "plain arg", "/bin/sh", "/dev/pipes/EOF", "x val", "y $v", "'val'", "$v", "tab", "yes", "yes",
+        "new", "q", "r.txt", "755 3:4", "700 3:4",
     ]  # fmt: skip
+    assert not (builder.context / "p/new").exists(), "what a step writes stays in the step"
     assert "late=env" in builder.config(image)["config"]["Env"]
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SPECIAL = "@*#?-$!0"
 _DEPTH_MAX = 100
+_SHOWN_MAX = 200
+_LENGTH_MAX = 16 << 20  # a Dockerfile's own limit: variables that double each other end here
 
 
 @dataclass
@@ -62,7 +64,8 @@ class Lexer:
         try:
             result.text, result.words = run.until("", self.keeps_escapes)
         except Fault as fault:
-            raise Fault(f'failed to process "{text}": {fault.message}', fault.word or text) from None
+            shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
+            raise Fault(f'failed to process "{shown}": {fault.message}', fault.word or text) from None
         return result
 
 
@@ -100,6 +103,7 @@ class _Run:
         self._result = result
         self._at = 0
         self._depth = 0
+        self._length = 0
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
@@ -266,6 +270,9 @@ class _Run:
 
     def _value(self, name: str) -> str | None:
         value = self._variables.get(name)
+        self._length += len(value or "")
+        if self._length > _LENGTH_MAX:
+            raise Fault(f"it becomes longer than {_LENGTH_MAX >> 20} MiB", f"${name}")
         (self._result.unset if value is None else self._result.used).add(name)
         return value
 

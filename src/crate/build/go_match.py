@@ -40,6 +40,30 @@ def match(pattern: str, name: str) -> bool:
     return _compiled(pattern).fullmatch(name) is not None
 
 
+STAR = "*"
+
+
+def joined(tokens: list[str], is_anchored: bool) -> str:
+    """The expression for tokens of which STAR is any run without a slash, and the others expressions of one letter.
+
+    A star takes as little as it can and never thinks again, so that many stars take no more time than one: what is
+    found first leaves the most for the rest. Only the last one may have to, unless what follows it ends in a slash.
+    """
+    chunks = [""]
+    for token in tokens:
+        if token == STAR:
+            chunks.append("")
+        else:
+            chunks[-1] += token
+    first, *rest = chunks
+    if not rest:
+        return first
+    *inner, last = rest
+    ends_in_slash = not is_anchored and last.endswith("/")
+    final = f"(?>[^/]*?{last})" if ends_in_slash else f"[^/]*{last}"
+    return "".join([first, *(f"(?>[^/]*?{chunk})" for chunk in inner), final])
+
+
 @lru_cache(1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
     out: list[str] = []
@@ -47,7 +71,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     while at < len(pattern):
         letter = pattern[at]
         if letter == "*":
-            out.append("[^/]*")
+            out.append(STAR)
         elif letter == "?":
             out.append("[^/]")
         elif letter == "[":
@@ -62,7 +86,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         else:
             out.append(re.escape(letter))
         at += 1
-    return re.compile("".join(out), re.DOTALL)
+    return re.compile(joined(out, is_anchored=True), re.DOTALL)
 
 
 def character_class(pattern: str, at: int) -> tuple[str, int]:

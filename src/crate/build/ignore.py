@@ -106,28 +106,30 @@ class _Pattern:
 
 def _expression(text: str) -> str:
     out: list[str] = []
+    stretch: list[str] = []  # tokens since the last `**`
     at = 0
     while at < len(text):
         letter = text[at]
         if text.startswith("**", at):
             at += 3 if text.startswith("/", at + 2) else 2
-            out.append(".*" if at >= len(text) else "(?:.*/)?")
+            out += [go_match.joined(stretch, is_anchored=False), ".*" if at >= len(text) else "(?:.*/)?"]
+            stretch = []
             continue
         if letter == "*":
-            out.append("[^/]*")
+            stretch.append(go_match.STAR)
         elif letter == "?":
-            out.append("[^/]")
+            stretch.append("[^/]")
         elif letter == "[":
             expression, at = go_match.character_class(text, at)
-            out.append(expression)
+            stretch.append(expression)
             continue
         elif letter == "\\" and at + 1 < len(text):
             at += 1
-            out.append(re.escape(text[at]))
+            stretch.append(re.escape(text[at]))
         else:
-            out.append(re.escape(letter))
+            stretch.append(re.escape(letter))
         at += 1
-    return "".join(out)
+    return "".join([*out, go_match.joined(stretch, is_anchored=True)])
 
 
 def parse(text: bytes, name: str) -> Patterns:

@@ -85,6 +85,14 @@ def test_it_tells_what_was_used() -> None:
     assert found.used == {"x", "n", "empty", "path"} and found.unset == {"no"}
 
 
+def test_variables_that_double_each_other_come_to_an_end() -> None:
+    lexer, value = Lexer("\\"), "x" * 1000
+    with pytest.raises(Fault, match="longer than 16 MiB"):
+        for _ in range(40):
+            value = lexer.expand("$v$v", {"v": value}).text
+    assert len(value) < 64 << 20
+
+
 def test_unset_variables_may_stay() -> None:
     lexer = Lexer("\\", keeps_unset=True)
     text = "$no ${no} ${no:-w} ${no#p} ${no/a/b} $x"

@@ -85,6 +85,25 @@ def test_patterns_of_go(pattern: str, name: str, matches: bool | None) -> None:
         assert go_match.match(pattern, name) is matches
 
 
+def test_many_stars_take_no_longer_than_one() -> None:
+    name = "a" * 200
+    for pattern in ("a*" * 30 + "b", "**/" + "a*" * 30 + "b", "*" + "?*" * 30 + "b/x"):
+        assert go_match.match(pattern.replace("**/", ""), name) is False
+        assert out(pattern, f"{name}/{name}") is False
+    assert out("**/" + "a*" * 30 + "/z", f"b/{name}/z") and go_match.match("a*" * 30 + "a", name)
+
+
+@given(st.text(alphabet="ab*?/", max_size=9), st.text(alphabet="ab/", max_size=9))
+def test_stars_as_a_plain_expression_has_them(pattern: str, path: str) -> None:
+    import re
+
+    plain = pattern.replace("**/", "\0").replace("**", "\1")
+    text = "".join({"*": "[^/]*", "?": "[^/]", "\0": "(?:.*/)?", "\1": "(?:.*/)?"}.get(one, one) for one in plain)
+    if plain.endswith(("\0", "\1")):
+        text = text.removesuffix("(?:.*/)?") + ".*"
+    assert bool(re.fullmatch(ignore._expression(pattern), path)) is bool(re.fullmatch(text, path))
+
+
 @pytest.mark.parametrize(
     ("path", "cleaned"),
     [
