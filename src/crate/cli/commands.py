@@ -98,6 +98,7 @@ COMMANDS = {
     "image list": "image.images",
     "image pull": "image.pull",
     "image push": "image.push",
+    "image scp": "image.scp",
     "image search": "registry.search",
     "image rm": "image.rmi",
     "image remove": "image.rmi",
