@@ -21,9 +21,18 @@ class Registry:
     """A running registry. `address` is `127.0.0.1:PORT`, `storage` its directory, `log` the file of its output."""
 
     def __init__(
-        self, storage: Path, *, users: dict[str, str] | None = None, tls: tuple[Path, Path] | None = None
+        self,
+        storage: Path,
+        *,
+        users: dict[str, str] | None = None,
+        tls: tuple[Path, Path] | None = None,
+        access_log: bool = False,
     ) -> None:
-        """Starts it over `storage` (made if missing). `users`: name to password; `tls`: certificate, key."""
+        """Starts it over `storage` (made if missing). `users`: name to password; `tls`: certificate, key.
+
+        With `access_log` every request is a line of `log`.
+        """
+        self._access_log = access_log
         storage.mkdir(parents=True, exist_ok=True)
         self.storage = storage
         self.log = storage.parent / f"{storage.name}.log"
@@ -46,7 +55,7 @@ class Registry:
     def _config(self, users: dict[str, str] | None, tls: tuple[Path, Path] | None) -> str:
         lines = [
             "version: 0.1",
-            "log: {level: warn, accesslog: {disabled: true}}",
+            f"log: {{level: warn, accesslog: {{disabled: {str(not self._access_log).lower()}}}}}",
             "storage:",
             "  delete: {enabled: true}",
             f"  filesystem: {{rootdirectory: {self.storage}, maxthreads: 100}}",
@@ -71,6 +80,11 @@ class Registry:
                 return self.process.poll() is None
             time.sleep(0.02)
         return False
+
+    def requests(self, method: str, words: str) -> int:
+        """How many requests of a method with these words in their path the access log has."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return sum(f'"{method} ' in line and words in line for line in lines)
 
     def stop(self) -> None:
         """Ends it; the storage stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import signal
 import threading
@@ -68,6 +69,27 @@ def test_two_pulls_at_a_time_fetch_once(
     assert all(process.returncode == 0 for process in running)
     assert len(told) == 1
     assert counting.passed < 1.5 * get_size(registry, name)
+
+
+def test_what_several_pulls_want_is_fetched_once(roots: Roots, tmp_path: Path) -> None:
+    """By the registry's own access log: two tags of one image, and another that shares a layer with it."""
+    server = Registry(tmp_path / "counted", access_log=True)
+    try:
+        pusher = Pusher(server)
+        shared, bodies = tar(shared=os.urandom(2_000_000).hex()), [tar(own=os.urandom(50_000).hex()) for _ in range(2)]
+        for number, tag in ((0, "one"), (0, "same"), (1, "other")):
+            pusher.image("crowd", tag, [shared, bodies[number]])
+        names = [f"{server.address}/crowd:{tag}" for tag in ("one", "same", "other", "one", "other")]
+        running = [start_pull(roots, name) for name in names]
+        told = [process.communicate(timeout=120)[0].strip() for process in running]
+        assert all(process.returncode == 0 for process in running)
+        assert len(set(told)) == 2
+        for body in (shared, *bodies):
+            digest = "sha256:" + hashlib.sha256(gzip.compress(body, 1, mtime=0)).hexdigest()
+            assert server.requests("GET", f"/v2/crowd/blobs/{digest}") == 1
+        assert server.requests("GET", "/v2/crowd/manifests/") == len(names)
+    finally:
+        server.stop()
 
 
 def test_threads_have_ended_when_a_pull_returns(roots: Roots, registry: Registry, pusher: Pusher) -> None:

@@ -16,11 +16,14 @@ def main(options: dict[str, Any]) -> int:
     """Prints the ID of each image."""
     import crate.engine
     from crate.cli import output
+    from crate.cli.image import push
 
+    if options["retry_delay"]:
+        options["retry_delay"] = push.seconds(options["retry_delay"])
     engine = crate.engine.open(options["globals"])
     for name in options["images"]:
         if not options["all_tags"]:
-            output.line(fetch(engine, name, options, "always")["id"])
+            output.line(fetch(engine, name, options, options["policy"] or "always")["id"])
             continue
         from crate.cli import progress
         from crate.image import pull
@@ -48,7 +51,7 @@ def fetch(engine: Engine, name: str, options: dict[str, Any], policy: str) -> Im
 
 
 def declare(app: Typer) -> None:
-    from crate.cli.options import argument, command, flag, text
+    from crate.cli.options import argument, command, flag, number, text
 
     command(
         app,
@@ -61,6 +64,9 @@ def declare(app: Typer) -> None:
         text("--arch", help="Architecture of the image instead of the machine's"),
         text("--os", help="Operating system of the image"),
         text("--variant", help="Variant of the architecture of the image"),
+        text("--policy", help="always (default), missing, newer or never"),
+        number("--retry", help="How often a failed request is sent again (default 4)"),
+        text("--retry-delay", help="Wait before the first of them; the next waits are longer", metavar="duration"),
         flag("--tls-verify", help="Require HTTPS and verify certificates (default true)"),
         text("--authfile", help="Path of the authentication file", metavar="path"),
         text("--cert-dir", help="Directory with certificates and keys for the registry", metavar="path"),
