@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commands, files, idle, logs, names, parallel, pulling, rootless, start
+from bench import commands, files, idle, logs, moving, names, parallel, pulling, rootless, start
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "logs": logs.reading,
     "logging": logs.writing,
     "pull": pulling.pulling,
+    "moving": moving.moving,
     "cp": files.copying,
     "commit": files.committing,
     "parallel": parallel.throughput,
@@ -78,7 +79,9 @@ def _leave_unified_hierarchy() -> None:
 
 
 def _line(title: str, rows: dict[str, Row]) -> str:
-    cells = [f"`{title}`" if title.startswith(("run ", "exec ", "ps ", "pull ", "inspect ", "logs ")) else title]
+    cells = [
+        f"`{title}`" if title.startswith(("run ", "exec ", "ps ", "pull ", "push ", "inspect ", "logs ")) else title
+    ]
     for engine in ("crate", "podman", "crun", "runc"):
         cells.append(_cell(rows[engine]) if engine in rows else "")
     crate = rows["crate"].median
