@@ -9,7 +9,6 @@ docker-archive:PATH[:NAME] what `docker load` takes
 from __future__ import annotations
 
 import os
-import tempfile
 
 from crate.errors import UsageError
 from crate.oci import image_spec, json
@@ -158,9 +157,8 @@ class Archive:
         progress.done(stored)
 
     def finish(self, document: Document) -> None:
-        fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(self._path) or ".")
+        temporary, fd = _create_beside(self._path)
         try:
-            os.fchmod(fd, 0o644)
             archive = TreeArchive(lambda data: write_all(fd, data))
             for digest in sorted([*self._sizes, document.digest]):
                 name = f"blobs/{digest.replace(':', '/')}"
@@ -193,8 +191,7 @@ class Archive:
 def _copy(roots: Roots, digest: str, path: str) -> None:
     source_fd = content.open_blob(roots, digest)
     try:
-        temporary = f"{os.path.dirname(path)}/.{os.urandom(8).hex()}"
-        target_fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        temporary, target_fd = _create_beside(path)
         try:
             copy_content(source_fd, target_fd, os.fstat(source_fd).st_size)
             os.rename(temporary, path)
@@ -205,6 +202,12 @@ def _copy(roots: Roots, digest: str, path: str) -> None:
             os.close(target_fd)
     finally:
         os.close(source_fd)
+
+
+def _create_beside(path: str) -> tuple[str, int]:
+    """A new file that will be renamed to `path`, and its descriptor."""
+    temporary = f"{os.path.dirname(path) or '.'}/.{os.urandom(8).hex()}"
+    return temporary, os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
 
 def _descriptor(document: Document, name: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def endpoints(
     found = [_mirror(text, insecure, tls_verify) for text in _strings(mirrors.get(reference.domain))]
     for endpoint in found:
         endpoint.path = reference.path
-    rule = (conf or registries_conf.load()).rule(reference)
+    rule = (conf or registries_conf.load(rules_only=True)).rule(reference)
     places = rule.places(reference) if rule else [(reference.domain, reference.path, False, False)]
     for domain, path, trusting, is_mirror in places:
         host = _HUB if domain in _HUB_NAMES else domain

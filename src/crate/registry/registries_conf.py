@@ -110,11 +110,15 @@ class RegistriesConf:
         return [references.parse(f"{registry}/{text}") for registry in self.search] or [references.parse(text)]
 
 
-def load() -> RegistriesConf:
-    """Reads the files. Raises UsageError for one that is not as it should be."""
+def load(rules_only: bool = False) -> RegistriesConf:
+    """Reads the files. Raises UsageError for one that is not as it should be.
+
+    `rules_only`: what short names mean is not of interest, so files without a `[[registry]]` are passed over: reading
+    TOML takes a tenth of the time of a push that has nothing to send.
+    """
     made = RegistriesConf()
     for path in _files():
-        _take(made, path)
+        _take(made, path, rules_only)
     return made
 
 
@@ -141,14 +145,19 @@ def _files() -> list[str]:
     return [path for path in (*found, *cached) if os.path.isfile(path)]
 
 
-def _take(made: RegistriesConf, path: str) -> None:
+def _take(made: RegistriesConf, path: str, rules_only: bool) -> None:
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
+    lines = [line for line in map(bytes.strip, text.splitlines()) if line and not line.startswith(b"#")]
+    if not lines or (rules_only and not any(line.lstrip(b"[ \t").startswith(b"registry") for line in lines)):
+        return
     import tomllib
 
     try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
+        content = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {str(error)[:1].lower()}{str(error)[1:]}") from None
     made.files.append(path)

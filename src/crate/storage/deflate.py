@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 from crate.errors import HostError, UsageError
 
@@ -68,6 +67,8 @@ class Gzip:
     """One gzip member, its blocks compressed side by side and emitted in order."""
 
     def __init__(self, level: int, emit: Callable[[bytes], object], threads: int = 0) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # slow to import, and often nothing is compressed
+
         self._level = level
         self._emit = emit
         self._threads = threads or os.cpu_count() or 1
