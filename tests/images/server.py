@@ -27,11 +27,14 @@ class Registry:
         users: dict[str, str] | None = None,
         tls: tuple[Path, Path] | None = None,
         access_log: bool = False,
+        tokens: tuple[str, Path] | None = None,
     ) -> None:
         """Starts it over `storage` (made if missing). `users`: name to password; `tls`: certificate, key.
 
-        With `access_log` every request is a line of `log`.
+        With `access_log` every request is a line of `log`. `tokens`: the realm of a token service, and the certificate
+        that its tokens are signed for; service and issuer are `tests`.
         """
+        self._tokens = tokens
         self._access_log = access_log
         storage.mkdir(parents=True, exist_ok=True)
         self.storage = storage
@@ -68,6 +71,11 @@ class Registry:
             passwords = self.storage.parent / f"{self.storage.name}.htpasswd"
             passwords.write_text("".join(f"{name}:{_bcrypt(password)}\n" for name, password in users.items()))
             lines.append(f"auth: {{htpasswd: {{realm: tests, path: {passwords}}}}}")
+        if self._tokens:
+            realm, bundle = self._tokens
+            lines.append(
+                f"auth: {{token: {{realm: {realm}, service: tests, issuer: tests, rootcertbundle: {bundle}}}}}"
+            )
         return "\n".join(lines) + "\n"
 
     def _answers(self) -> bool:

@@ -85,7 +85,7 @@ class Authorizer:
     def _new_token(self, parameters: dict[str, str], scope: str) -> str:
         realm = parameters.get("realm", "")
         self._check_realm(realm)
-        scopes = dict.fromkeys((parameters.get("scope", "") + " " + scope).split())
+        scopes = _united(f"{parameters.get('scope', '')} {scope}")
         wanted: dict[str, str | list[str]] = {}
         if parameters.get("service"):
             wanted["service"] = parameters["service"]
@@ -104,7 +104,7 @@ class Authorizer:
             if self._credentials.user:
                 wanted["account"] = self._credentials.user
                 headers["Authorization"] = self._credentials.basic()
-            wanted["scope"] = list(scopes)
+            wanted["scope"] = scopes
             url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted, doseq=True)}"
             body = self._fetch("GET", url, headers, None, _TOKEN_MAX)
         token, seconds = _read_token(body)
@@ -129,6 +129,15 @@ class Authorizer:
                 "credentials would pass in the clear; only a registry in registries.insecure may ask for that, on its "
                 "own host",
             )
+
+
+def _united(words: str) -> list[str]:
+    """Scopes (`repository:some/image:pull,push`), the actions of each resource together."""
+    found: dict[str, dict[str, None]] = {}
+    for word in words.split():
+        resource, _, actions = word.rpartition(":")
+        found.setdefault(resource, {}).update(dict.fromkeys(actions.split(",")))
+    return [f"{resource}:{','.join(actions)}" for resource, actions in found.items()]
 
 
 def _read_token(body: bytes) -> tuple[str, float]:
