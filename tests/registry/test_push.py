@@ -15,6 +15,7 @@ from images.server import Registry
 from program import Crate
 from registry.pulling import MANIFEST_TYPE
 from registry.wire import CuttingProxy
+from terminal import Terminal
 
 pytestmark = pytest.mark.requires("root", "overlay", "registry", "skopeo", "busybox")
 
@@ -211,3 +212,14 @@ def test_compressed_blobs_go_with_their_image(crate: Crate, app: str, registry: 
     crate.ok("rmi", app)
     assert len(blobs() - before) == 1  # of busybox, which is another image
     assert len(os.listdir(crate.root / "images/compressed")) == 1
+
+
+def test_bars_on_a_terminal(crate: Crate, app: str, registry: Registry) -> None:
+    environment = {**crate.environment, "TERM": "xterm"}
+    terminal = Terminal(crate.command("push", app, registry.reference("bars/app:1")), environment, 24, 100)
+    status, seen = terminal.end()
+    assert status == 0, seen
+    assert "Copying blob" in seen
+    assert "━" in seen
+    assert seen.count("done") >= 2
+    assert seen.rstrip().endswith("Writing manifest to image destination")

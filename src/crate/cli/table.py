@@ -105,6 +105,7 @@ COMMANDS = {
     "image list": "image.images",
     "image pull": "image.pull",
     "image push": "image.push",
+    "image scp": "image.scp",
     "image search": "registry.search",
     "image rm": "image.rmi",
     "image remove": "image.rmi",
@@ -985,14 +986,17 @@ OPTIONS = {
     "image.pull": (
         False,
         "images+",
-        "all_tags quiet platform arch os variant tls_verify authfile cert_dir creds signature_policy "
-        "disable_content_trust",
+        "all_tags quiet platform arch os variant policy retry retry_delay tls_verify authfile cert_dir creds "
+        "signature_policy disable_content_trust",
         "b all_tags --all-tags -a \n"
         "b quiet --quiet -q \n"
         "s platform --platform \n"
         "s arch --arch \n"
         "s os --os \n"
         "s variant --variant \n"
+        "s policy --policy \n"
+        "i retry --retry \n"
+        "s retry_delay --retry-delay \n"
         "b tls_verify --tls-verify \n"
         "s authfile --authfile \n"
         "s cert_dir --cert-dir \n"
@@ -1263,6 +1267,12 @@ OPTIONS = {
         "s keep_storage --keep-storage \n"
         "s reserved_space --reserved-space \n"
         "s max_used_space --max-used-space \n",
+    ),
+    "image.scp": (
+        False,
+        "image target?",
+        "quiet",
+        "b quiet --quiet -q \n",
     ),
     "image.mount": (
         False,
