@@ -243,6 +243,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "ipvlan": lambda: _link("ipvlan"),
     "vlan": lambda: _link("vlan"),
     "vxlan": lambda: _link("vxlan"),
+    "cni-plugins": lambda: None if os.access("/usr/lib/cni/portmap", os.X_OK) else "no containernetworking-plugins",
     "ifb": lambda: _link("ifb"),
     "userns": _userns,
     "subids": _subids,

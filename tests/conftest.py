@@ -183,4 +183,5 @@ bridge = "{bridge}"
 table = "{table}"
 address_pools = [{pools}]
 lease_root = "{run}/addresses"
+cni_config_directory = "{place}/cni"
 """

@@ -9,7 +9,6 @@ from crate.engine.lookups import announce
 from crate.errors import NotFoundError, StateError, UsageError
 from crate.linux.process import pidfd_send_signal
 from crate.net import etc_files, sandbox
-from crate.net import store as network_store
 from crate.plan.network_modes import check_addresses
 from crate.storage import containers as store
 from crate.storage import journal
@@ -108,7 +107,7 @@ def _join(
     engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], attachment: Attachment
 ) -> None:
     lease, settings = state["lease"], engine.settings
-    network = network_store.load(engine.roots, attachment["network"])
+    network = sandbox.find_network(engine.roots, settings, attachment["network"])
     names = [container.name, container.id[:12], record["hostname"]]
     resolv_conf = etc_files.resolv_conf(record, lease)
     netns_fd = _open_namespace(engine, container, state)

@@ -31,6 +31,10 @@ def fill(engine: Engine, plan: Plan, record: dict[str, Any], root_fd: int) -> No
     The anonymous volumes that it makes are named in the record before they exist, for who has to undo it.
     """
     _check_networks(engine, plan["network"])
+    if record.get("links"):
+        from crate.engine import links
+
+        links.resolve(engine, record)
     for slot in plan["slots"]:
         _FILLERS[slot["slot"]](engine, plan, record, slot, root_fd)
     record["anonymous_volumes"] = [volume["name"] for volume in plan["volumes"] if volume["anonymous"]]

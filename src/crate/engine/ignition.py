@@ -97,6 +97,10 @@ def start(
     if resources.get("devices") and not group.has_device_rules and not roots.rootless:
         spec = _without_mknod(spec)  # no cgroup says which devices may be opened, so none are to be made
 
+    if record.get("links"):
+        from crate.engine import links
+
+        spec, record = links.at_start(engine, container, lease, spec)
     etc_files.write(record, lease, container.paths.directory)
 
     terminal = bool((spec.get("process") or {}).get("terminal"))

@@ -87,8 +87,11 @@ def inspect(engine: Engine, container: Container, *, size: bool = False) -> dict
 
 
 def dependencies(record: dict[str, Any]) -> list[str]:
-    """The full ids of the containers whose namespaces one joins, or whose volumes it has."""
-    return sorted({slot["container"] for slot in record["joins"].values()} | set(record.get("volumes_from", ())))
+    """The full ids of the containers whose namespaces one joins, whose volumes it has, or that it has links to."""
+    linked = {link["container"] for link in record.get("links") or ()}
+    return sorted(
+        {slot["container"] for slot in record["joins"].values()} | set(record.get("volumes_from", ())) | linked
+    )
 
 
 def when(nanoseconds: int) -> str:

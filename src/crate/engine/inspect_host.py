@@ -53,7 +53,7 @@ def host_config(engine: Engine, container: Container, spec: dict[str, Any]) -> d
         "PidMode": "" if modes["pid"] == "private" else modes["pid"],
         "UTSMode": "" if modes["uts"] == "private" else modes["uts"],
         "UsernsMode": "" if modes["user"] == "host" else modes["user"],
-        "Links": None,
+        "Links": _links(engine, record),
         "OomScoreAdj": process.get("oomScoreAdj", 0),
         "Privileged": record["privileged"],
         "ReadonlyRootfs": bool((spec.get("root") or {}).get("readonly")),
@@ -121,6 +121,14 @@ def _resources(resources: dict[str, Any], options: dict[str, Any]) -> dict[str, 
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
     }
+
+
+def _links(engine: Engine, record: dict[str, Any]) -> list[str] | None:
+    if not record.get("links"):
+        return None
+    from crate.engine import links
+
+    return links.shown(engine, record)
 
 
 def _bind(mount: dict[str, Any]) -> str:

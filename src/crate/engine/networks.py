@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from crate.errors import NotFoundError, StateError, UsageError
-from crate.net import store
+from crate.net import cni, sandbox, store
 from crate.oci import digest
 from crate.storage import journal
 
@@ -28,6 +28,7 @@ def listing(engine: Engine) -> list[dict[str, Any]]:
     names = {*store.names(engine.roots), *_BUILTIN}
     if not engine.roots.rootless:
         names.add(default)
+        names.update(cni.names(engine.settings))
     return [_record(engine, name) for name in sorted(names)]
 
 
@@ -38,12 +39,10 @@ def _record(engine: Engine, name: str) -> dict[str, Any]:
     try:
         record: dict[str, Any] = {**store.load(engine.roots, name)}
     except NotFoundError:
-        if name != default or engine.roots.rootless:
+        if engine.roots.rootless:
             raise
-        from crate.net import default_network
-
-        record = {**default_network.ensure(engine.roots, engine.settings)}
-    return {**record, "ipv6": record["ipv6_enabled"], "builtin": name == default}
+        record = {**sandbox.find_network(engine.roots, engine.settings, name)}
+    return {**record, "ipv6": record["ipv6_enabled"], "builtin": name == default or record["driver"] == "cni"}
 
 
 def _identifier(name: str) -> str:
@@ -99,6 +98,8 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
 
     record = find(engine, text)
     name = str(record["name"])
+    if record["driver"] == "cni":
+        raise UsageError(f"cannot remove network {name}: it is a file", f"remove {record['options']['config']}")
     if record["builtin"]:
         raise UsageError(f"default network {name} cannot be removed")
     for container in users(engine, name):

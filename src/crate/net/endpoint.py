@@ -82,6 +82,10 @@ def driver_of(name: str) -> Any:
         from crate.net import vxlan
 
         return vxlan
+    if name == "cni":
+        from crate.net import cni
+
+        return cni
     raise HostError(f"cannot use a network with driver {name}: this crate does not know it", "upgrade crate")
 
 
@@ -119,7 +123,12 @@ def make(
     if endpoint["interface"] in interfaces:
         raise UsageError(f"cannot use the interface name {endpoint['interface']} for two networks")
     endpoint["link_index"] = driver_of(network["driver"]).ensure(network)
-    _lease(endpoint, settings, network, attachment, record)
+    if network["driver"] == "cni":
+        from crate.net import cni
+
+        cni.prepare(endpoint, attachment, record)
+    else:
+        _lease(endpoint, settings, network, attachment, record)
     return endpoint
 
 
@@ -231,6 +240,11 @@ def _check(wanted: str, subnet: Subnet | None, network: Network) -> None:
 def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
     """Gives the address back. One that ports lead to keeps its file, as nobody's, until the firewall knows."""
     if not endpoint["keys"]:
+        return
+    if endpoint["driver"] == "cni":
+        from crate.net import cni
+
+        cni.release(endpoint, container)
         return
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
         for number, key in enumerate(endpoint["keys"]):

@@ -135,7 +135,7 @@ def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: R
     from crate.net import store
 
     attachments = request.get("networks") or []
-    networks = [_network(roots, settings, attachment["network"]) for attachment in attachments]
+    networks = [find_network(roots, settings, attachment["network"]) for attachment in attachments]
     lease["table"] = str(settings.get("network.table"))
     outward = next((one for one in networks if store.can_publish(one)), None)
     if outward:
@@ -157,7 +157,8 @@ def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: R
         raise
 
 
-def _network(roots: Roots, settings: Settings, name: str) -> Network:
+def find_network(roots: Roots, settings: Settings, name: str) -> Network:
+    """The record of a network; the default one is made, one of a CNI file is read from there. NotFoundError."""
     from crate.errors import NotFoundError
     from crate.net import store
 
@@ -165,7 +166,9 @@ def _network(roots: Roots, settings: Settings, name: str) -> Network:
         return store.load(roots, name)
     except NotFoundError:
         if name != settings.get("network.bridge"):
-            raise
+            from crate.net import cni
+
+            return cni.load(settings, name)
     from crate.net import default_network
 
     return default_network.ensure(roots, settings)
@@ -259,7 +262,7 @@ def publish_again(roots: Roots, lease: Lease) -> None:
     from crate.net import endpoint as endpoints
 
     for endpoint in lease["endpoints"]:
-        if store.can_publish(store.load(roots, endpoint["network"])):
+        if endpoint["driver"] in store.ROUTED and store.can_publish(store.load(roots, endpoint["network"])):
             lease["published"] = endpoint["network"]
             endpoints.note_ports(endpoint, _port_rows(lease))
             bridge.bend(endpoint)
@@ -281,6 +284,8 @@ def _publish(lease: Lease) -> None:
     from crate.net import nftables
 
     endpoint = publisher(lease)
+    if endpoint["driver"] == "cni":
+        return  # its plugin portmap has done so
     nftables.publish(lease["table"], endpoint["lease_directory"], _port_rows(lease), endpoint)
 
 
@@ -325,15 +330,16 @@ def discard(lease: Lease) -> None:
     if lease["mode"] != "bridge":
         return
     for endpoint in lease["endpoints"]:
-        if endpoint.get("rates"):
-            from crate.net import shaping
-
-            shaping.remove(endpoint)
-        if endpoint["keys"]:
-            _discard_endpoint(lease, endpoint)
+        _discard_endpoint(lease, endpoint)
 
 
 def _discard_endpoint(lease: Lease, endpoint: Endpoint) -> None:
+    if endpoint.get("rates"):
+        from crate.net import shaping
+
+        shaping.remove(endpoint)
+    if not endpoint["keys"] or endpoint["driver"] == "cni":
+        return
     from crate.net import addresses, nftables
 
     table, directory, key = lease["table"], endpoint["lease_directory"], endpoint["keys"][0]

@@ -50,7 +50,8 @@ def apply(endpoint: Endpoint) -> None:
     with Netlink(NETLINK_ROUTE) as route:
         found = find(route, name)
         if found is None:
-            raise HostError(f"cannot limit the rate of {name}: the interface is gone")
+            shown = name or f"network {endpoint['network']}"
+            raise HostError(f"cannot limit the rate of {shown}: there is no such interface on the host")
         if rates.get("in"):
             _do(route, [_bucket(found[0], rates["in"])], name)
         else:

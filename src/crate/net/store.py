@@ -99,7 +99,9 @@ def names(roots: Roots) -> list[str]:
 
 
 def can_publish(network: Network) -> bool:
-    """Whether ports of the host can lead to it: through its bridge, from outside."""
+    """Whether ports of the host can lead to it: through its bridge, from outside, or by the CNI plugin portmap."""
+    if network["driver"] == "cni":
+        return bool(network["options"]["portmap"])
     return network["driver"] in ROUTED and not network["internal"]
 
 

@@ -99,6 +99,10 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
         rootfs="" if image is not None else spec["root"]["path"],
         rootfs_overlay=image is None and str(options["image"]).endswith(OVERLAY_SUFFIX),
     )
+    if options.get("link"):
+        from crate.plan.links import make_links
+
+        record["links"] = make_links(options["link"], request)
     has_home = any(entry.startswith("HOME=") for entry in environment)
     groups = list(options.get("group_add") or ())
     if _KEEP_GROUPS in groups:

@@ -18,7 +18,6 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "io_maxbandwidth": ("0",),
     "io_maxiops": ("0",),
     "isolation": ("default",),
-    "link": (),
     "link_local_ip": (),
     "pidfile": (),
     "preserve_fds": ("0",),
@@ -43,7 +42,6 @@ _HINTS = {
     "storage_opt": "no storage driver here has quotas for containers",
     "use_api_socket": "there is no daemon, so there is no socket",
     "volume_driver": "local is the only one",
-    "link": "containers of one network find each other by name",
     "seccomp_policy": "--security-opt seccomp=FILE takes a profile",
 }
 

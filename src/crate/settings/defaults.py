@@ -56,6 +56,11 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
         "Subnets for new networks, the first that overlaps nothing on the host; `/16/24` cuts pieces of /24.",
     ),
     "network.bridge": ("crate0", "Name of the default network and its bridge."),
+    "network.cni_config_directory": (
+        "/etc/cni/net.d",
+        "Directory of CNI network configurations, whose networks containers may use; empty: none.",
+    ),
+    "network.cni_plugin_directories": (["/usr/lib/cni", "/opt/cni/bin"], "Where CNI plugins are looked for."),
     "network.dns": ([], "DNS servers of containers, as with `--dns`; none: the host's."),
     "network.dns_options": ([], "Resolver options of containers, as with `--dns-option`."),
     "network.dns_search": ([], "DNS search domains of containers, as with `--dns-search`."),

@@ -30,14 +30,30 @@ def _remove_sandbox(engine: Engine, container: Container, options: dict[str, Any
     pod_verbs.remove(engine, pods.of_container(engine, container), force=True, timeout=options["timeout"])
 
 
+def _remove_links(options: dict[str, Any]) -> int:
+    import crate.engine
+    from crate.cli import app, output
+    from crate.engine import links
+
+    engine = crate.engine.open(options["globals"])
+    status = 0
+    for name in options["containers"] or ():
+        try:
+            links.remove(engine, name)
+            output.line(name)
+        except CrateError as error:
+            app.report(error)
+            status = max(status, _status(error))
+    return status
+
+
 def main(options: dict[str, Any]) -> int:
     """0, or the gravest of 1 (no such container), 2 (it runs) and 125."""
     from crate.cli import output, targets
     from crate.engine import remove
-    from crate.errors import UsageError
 
     if options["link"]:
-        raise UsageError("crate has no links between containers", "leave --link away")
+        return _remove_links(options)
     if options["force"]:
         options["ignore"] = True  # as docker and podman: what shall be gone is gone
     force, volumes = bool(options["force"]), bool(options["volumes"])
@@ -69,7 +85,7 @@ def declare(app: Typer) -> None:
         flag("--latest", "-l", help="Act on the container created last"),
         flag("--ignore", "-i", help="Ignore containers that do not exist"),
         flag("--depend", help="Remove the containers that depend on it too"),
-        flag("--link", help="Remove the specified link (refused: crate has no links)"),
+        flag("--link", help="Remove links, named CONTAINER/ALIAS, and no containers"),
         many("--cidfile", help="Read the container ID from the file", metavar="path"),
         many("--filter", help="Remove the containers that match", metavar="key=value"),
         help="Remove one or more containers",

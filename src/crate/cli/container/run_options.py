@@ -254,7 +254,7 @@ def _network() -> list[Row]:
             help="Class of the container's packets for tc and the firewall of the host, where net_cls is mounted: 10:1",
             metavar="major:minor",
         ),
-        many("--link", help="Add link to another container"),
+        many("--link", help="Add link to another container: its address and variables", metavar="name[:alias]"),
         many("--link-local-ip", help="Container IPv4/IPv6 link-local addresses", metavar="address"),
     ]
 
