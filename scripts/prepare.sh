@@ -17,7 +17,7 @@ test_needs="
 podman:podman crun:crun runc:runc skopeo:skopeo git:git docker-registry:docker-registry debootstrap:debootstrap
 dockerd:docker.io firewalld:firewalld curl:curl ip:iproute2 unshare:util-linux setpriv:util-linux useradd:passwd perl:perl-base patchelf:patchelf strace:strace
 gpg:gpg mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs
-dig:bind9-dnsutils
+dig:bind9-dnsutils iptables:iptables /usr/lib/cni/portmap:containernetworking-plugins
 "
 build_needs="
 gcc:gcc /usr/include/sys/capability.h:libcap-dev
