@@ -179,7 +179,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"health_cmd": "x", "health_timeout": "abc"}, 'time: invalid duration "abc"'),
     ({"health_cmd": "x", "health_timeout": "1us"}, "Timeout in Healthcheck cannot be less than 1ms"),
     ({"gpus": "all"}, "--gpus is not supported"),
-    ({"link": ["a:b"]}, "--link is not supported"),
+    ({"link": ["a:b:c"]}, "bad format for links: a:b:c"),
     ({"init": True, "init_path": "/nowhere"}, "cannot use init program /nowhere: no such file"),
 ]
 
