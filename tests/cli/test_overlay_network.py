@@ -44,11 +44,12 @@ class Host:
 
     def define(self, peer: int) -> Network:
         """The record of the network as this host has it."""
-        self.crate.root.joinpath("networks").mkdir(exist_ok=True)
-        network = record(f"10.231.{self.number}", f"192.0.2.{peer}", bridge=f"cto{self.crate.mark}")
-        vxlan.check_options(network)
-        store.save(Roots(str(self.crate.root)), network)  # type: ignore[arg-type]
-        return network
+        self.crate.ok(
+            "network", "create", "--driver", "vxlan", "--subnet", "10.231.0.0/16",
+            "--ip-range", f"10.231.{self.number}.0/24", "--interface-name", f"cto{self.crate.mark}",
+            "--opt", "vni=77", "-o", f"peers=192.0.2.{peer}", "overlay",
+        )  # fmt: skip
+        return store.load(Roots(str(self.crate.root)), "overlay")  # type: ignore[arg-type]
 
     def get_inside(self, address: str, port: int) -> str:
         """The page that a container of this host gets."""
@@ -145,6 +146,10 @@ def test_the_device_lives_with_the_bridge(hosts: tuple[Host, Host]) -> None:
     host.crate.ok("run", "--rm", "--network", "overlay", IMAGE, "true")
     entries = host.sh(f"bridge fdb show dev {name}")
     assert "192.0.2.4" in entries and "192.0.2.3" not in entries and "192.0.2.2" not in entries
+    assert host.crate.ok("network", "rm", "overlay") == "overlay"
+    assert "vx-" not in host.sh("ip link") and network["network_interface"] not in host.sh("ip link")
+    store.save(Roots(str(host.crate.root)), network)  # type: ignore[arg-type]
+    host.crate.ok("run", "--rm", "--network", "overlay", IMAGE, "true")
     twin: Network = {
         **network,
         "name": "twin",
@@ -166,9 +171,7 @@ def test_the_device_lives_with_the_bridge(hosts: tuple[Host, Host]) -> None:
         ({"peers": ""}, "needs the addresses of the other hosts"),
         ({"peers": "nowhere"}, "invalid IP address: nowhere"),
         ({"peers": "192.0.2.1,fd00::1"}, "all IPv4, or all IPv6"),
-        ({"learning": "perhaps"}, "invalid learning perhaps"),
         ({"port": "0"}, "invalid port 0"),
-        ({"red": "1"}, "unsupported vxlan network option red"),
     ],
 )
 def test_refusals(options: dict[str, str], words: str) -> None:

@@ -114,7 +114,8 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
     lock_fd = store.lock(engine.roots)
     try:
         network = store.load(engine.roots, name)
-        removal.remove(engine.settings, network)
+        others = [store.load(engine.roots, other) for other in store.names(engine.roots) if other != name]
+        removal.remove(engine.settings, network, others)
         store.remove(engine.roots, name)
     finally:
         os.close(lock_fd)

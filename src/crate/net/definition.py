@@ -16,7 +16,8 @@ from crate.net import store
 from crate.net.addresses import overlaps, parse_subnet
 from crate.net.bridge import find
 from crate.net.default_network import default_mtu, free_subnet, used_subnets
-from crate.net.endpoint import MTU
+from crate.net.endpoint import MTU, driver_of
+from crate.net.rates import parse_rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Span = IPv4Network | IPv6Network
 
-DRIVERS = ("bridge",)
+DRIVERS = ("bridge", "macvlan", "ipvlan", "vxlan")
 #: words of `--network` that mean no network of that name
 RESERVED = ("bridge", "container", "default", "host", "none", "ns", "pasta", "private", "slirp4netns")
 _INTERFACE_MAX = 15
@@ -39,6 +40,9 @@ _ALIASES = {
     "com.docker.network.bridge.enable_icc": "icc",
     "com.docker.network.bridge.enable_ip_masquerade": "masquerade",
     "com.docker.network.bridge.host_binding_ipv4": "host_ip",
+    "macvlan_mode": "mode",
+    "ipvlan_mode": "mode",
+    "ipvlan_flag": "flag",
 }
 _BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 #: what a bridge understands, and whether it is a truth
@@ -49,7 +53,21 @@ _BRIDGE_OPTIONS = {
     "isolate": True,
     "icc": True,
     "masquerade": True,
+    "rate": False,
 }
+_VXLAN_OPTIONS = {
+    **_BRIDGE_OPTIONS,
+    **dict.fromkeys(("vni", "peers", "port", "local", "parent"), False),
+    "learning": True,
+}
+_OPTIONS = {
+    "bridge": _BRIDGE_OPTIONS,
+    "vxlan": _VXLAN_OPTIONS,
+    "macvlan": dict.fromkeys(("parent", "vlan", "mode", "mtu"), False),
+    "ipvlan": dict.fromkeys(("parent", "vlan", "mode", "flag", "mtu"), False),
+}
+#: --ipam-driver: podman's names, docker's; a bridge knows the first alone
+_IPAM = {"": "host-local", "default": "host-local", "host-local": "host-local", "none": "none", "dhcp": "dhcp"}
 
 
 def create(roots: Roots, settings: Settings, options: dict[str, Any]) -> Network:
@@ -88,16 +106,20 @@ def _define(name: str, roots: Roots, settings: Settings, options: dict[str, Any]
     if driver not in DRIVERS:
         raise UsageError(f"unsupported network driver {driver}", f"one of {', '.join(DRIVERS)}")
     identifier = os.urandom(32).hex()
-    with Netlink(NETLINK_ROUTE) as route:
-        driver_options = _options(driver, options.get("opt") or ())
-        if options.get("interface_name"):
-            driver_options["bridge_name"] = str(options["interface_name"])
-        interface = driver_options.pop("bridge_name", "") or f"br-{identifier[:12]}"
-        _check_interface(name, interface, route, others)
-        mtu = default_mtu(route)
-        if "mtu" not in driver_options and mtu != MTU:
-            driver_options["mtu"] = str(mtu)
-        subnets = _subnets(settings, options, others, used_subnets(route))
+    ipam = _ipam(driver, options)
+    driver_options = _options(driver, options.get("opt") or ())
+    interface = str(options.get("interface_name") or "")
+    if driver in store.ROUTED:
+        with Netlink(NETLINK_ROUTE) as route:
+            interface = interface or driver_options.get("bridge_name") or f"br-{identifier[:12]}"
+            driver_options.pop("bridge_name", None)
+            _check_interface(name, interface, route, others)
+            mtu = default_mtu(route)
+            if "mtu" not in driver_options and mtu != MTU and driver == "bridge":
+                driver_options["mtu"] = str(mtu)
+            subnets = _subnets(settings, options, others, used_subnets(route))
+    else:  # its subnet is that of the wire, which this host and other networks may be on as well
+        subnets = _subnets(settings, options, [], []) if ipam != "none" else []
     network: Network = {
         "version": store.VERSION,
         "name": name,
@@ -111,30 +133,46 @@ def _define(name: str, roots: Roots, settings: Settings, options: dict[str, Any]
         "dns_enabled": not options.get("disable_dns"),
         "labels": _labels(options.get("label") or ()),
         "options": driver_options,
-        "ipam_options": {"driver": "host-local"},
+        "ipam_options": {"driver": ipam},
     }
     if servers := options.get("dns"):
         network["network_dns_servers"] = check_servers(servers)
     if routes := options.get("route"):
         network["routes"] = [_route(text) for text in routes]
+    if driver != "bridge":
+        driver_of(driver).check_options(network)
     return network
 
 
+def _ipam(driver: str, options: dict[str, Any]) -> str:
+    given = str(options.get("ipam_driver") or "")
+    ipam = _IPAM.get(given)
+    if ipam is None or (ipam != "host-local" and driver in store.ROUTED):
+        raise UsageError(f"unsupported ipam driver {given}", "crate chooses addresses: host-local")
+    wanted = options.get("subnet") or ipam == "none" or (options.get("internal") and ipam != "dhcp")
+    if driver not in store.ROUTED and not wanted:
+        raise UsageError(
+            f"a {driver} network needs the subnet of its wire: crate has no DHCP client",
+            "give --subnet, --gateway and, for the part of it that is yours, --ip-range",
+        )
+    return ipam
+
+
 def _options(driver: str, given: Iterable[str]) -> dict[str, str]:
-    found = {}
+    found, known = {}, _OPTIONS[driver]
     for text in given:
         for pair in text.split(",") if "," in text and "=" in text.partition(",")[2] else [text]:
             key, equals, value = pair.partition("=")
             key = _ALIASES.get(key, key)
-            if key not in _BRIDGE_OPTIONS:
-                raise UsageError(
-                    f"unsupported {driver} network option {key}", f"known are {', '.join(sorted(_BRIDGE_OPTIONS))}"
-                )
-            if _BRIDGE_OPTIONS[key]:
+            if key not in known:
+                raise UsageError(f"unsupported {driver} network option {key}", f"known are {', '.join(sorted(known))}")
+            if known[key]:
                 value = _BOOLEANS.get(value.lower() if equals else "true", "strict" if value == "strict" else "")
             if not value:
                 raise UsageError(f"invalid value of the network option {pair}")
             found[key] = value
+    if "rate" in found:
+        parse_rates(found["rate"].split())
     if "host_ip" in found:
         check_address("host_ip", found["host_ip"])
     if "mtu" in found and not (found["mtu"].isascii() and found["mtu"].isdigit() and 68 <= int(found["mtu"]) <= 65535):

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from crate.net.endpoint import Endpoint
     from crate.net.store import Network
 
-#: options of `network create` by driver, with docker's names for them
-OPTIONS = {"macvlan": ("parent", "mode", "mtu", "vlan"), "ipvlan": ("parent", "mode", "flag", "mtu", "vlan")}
-ALIASES = {"macvlan_mode": "mode", "ipvlan_mode": "mode", "ipvlan_flag": "flag"}
 _DEFAULT_MODES = {"macvlan": "bridge", "ipvlan": "l2"}
 _MODES = {"macvlan": device_messages.MACVLAN_MODES, "ipvlan": device_messages.IPVLAN_MODES}
 #: modes whose packets the parent routes: there are no neighbours, and no gateway among them
@@ -34,21 +31,12 @@ _ROUTING = ("l3", "l3s")
 def check_options(network: Network) -> None:
     """Checks the record of a new network. UsageError, HostError."""
     driver, options = network["driver"], network["options"]
-    for key in options:
-        if key not in (*OPTIONS[driver], "rate"):
-            raise UsageError(f"unsupported {driver} network option {key}", f"known are {', '.join(OPTIONS[driver])}")
     mode = _mode(driver, options)
     if mode not in _MODES[driver]:
         raise UsageError(f"unknown {driver} mode {mode}", f"one of {', '.join(_MODES[driver])}")
     flag = options.get("flag", "bridge")
     if flag not in device_messages.IPVLAN_FLAGS:
         raise UsageError(f"unknown ipvlan flag {flag}", f"one of {', '.join(device_messages.IPVLAN_FLAGS)}")
-    ipam = network["ipam_options"].get("driver", "host-local")
-    if ipam == "dhcp":
-        raise UsageError(
-            f"cannot create {driver} network {network['name']}: crate has no DHCP client for the ipam driver dhcp",
-            "give --subnet and, for the part of it that is yours, --ip-range",
-        )
     parent.check(network)
 
 

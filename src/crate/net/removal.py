@@ -13,19 +13,22 @@ from crate.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
 from crate.net import endpoint, nft_messages, nft_rules, nftables, route_messages
 from crate.net.addresses import LeaseDirectory, is_alive, records
 from crate.net.bridge import find
+from crate.net.store import ROUTED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crate.net.store import Network
     from crate.settings import Settings
 
 
-def remove(settings: Settings, network: Network) -> None:
-    """Removes it all; what is not there is no failure.
+def remove(settings: Settings, network: Network, others: Sequence[Network] = ()) -> None:
+    """Removes it all, but for what the `others` of its store need; what is not there is no failure.
 
     StateError while a living container has an address of it, whichever store it is in; KernelError.
     """
     directory = endpoint.lease_directory(settings, network)
-    table, bridged = str(settings.get("network.table")), network["driver"] == "bridge"
+    table, bridged = str(settings.get("network.table")), network["driver"] in ROUTED
     if bridged and os.path.isdir(directory):
         for key, record in list(records(directory)):
             if not is_alive(record):
@@ -40,6 +43,8 @@ def remove(settings: Settings, network: Network) -> None:
         if bridged:
             _remove_link(network["network_interface"])
             _remove_from_firewall(table, network)
+        if network["driver"] != "bridge":
+            endpoint.driver_of(network["driver"]).remove(network, others)
         for name in os.listdir(directory):
             os.unlink(f"{directory}/{name}")
         os.rmdir(directory)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from crate.net.endpoint import Endpoint
     from crate.net.store import Network
 
-OPTIONS = ("vni", "peers", "port", "local", "parent", "learning", "mtu", "bridge_name", "isolate")
 _VNI_MAX = (1 << 24) - 1
 _PORT = "4789"
 #: what VXLAN, UDP, IP and the outer Ethernet header take of each packet
@@ -33,13 +32,8 @@ _MTU_MIN = 1280
 def check_options(network: Network) -> None:
     """Checks the record of a new network, and fills in the gateways: the first address of each range. UsageError."""
     options = network["options"]
-    for key in options:
-        if key not in (*OPTIONS, "rate"):
-            raise UsageError(f"unsupported vxlan network option {key}", f"known are {', '.join(OPTIONS)}")
     _number("vni", options.get("vni", ""), _VNI_MAX)
     _number("port", options.get("port", _PORT), 65535)
-    if options.get("learning", "true") not in ("true", "false"):
-        raise UsageError(f"invalid learning {options['learning']}", "true or false")
     if not options.get("peers"):
         raise UsageError("a vxlan network needs the addresses of the other hosts", "give --opt peers=ADDRESS,ADDRESS…")
     sizes = {len(address) for address in _peers(options)} | {len(parse_address(options.get("local") or "0.0.0.0"))}

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
-_IPAM_DRIVERS = (None, "", "default", "host-local")
-
 
 def main(options: dict[str, Any]) -> int:
     """Prints its name."""
@@ -18,8 +16,6 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import networks
     from crate.errors import UsageError
 
-    if options["ipam_driver"] not in _IPAM_DRIVERS:
-        raise UsageError(f"unsupported ipam driver {options['ipam_driver']}", "crate chooses addresses: host-local")
     for name in ("config_only", "config_from", "ingress", "aux_address"):
         if options[name]:
             raise UsageError(f"--{name.replace('_', '-')} is not supported", "crate has no swarm")
@@ -38,7 +34,7 @@ def declare(app: Typer) -> None:
         "create",
         main,
         argument("name", "[NETWORK]", required=False),
-        text("--driver", "-d", help="Driver to manage the network (default bridge)"),
+        text("--driver", "-d", help="Driver of the network: bridge, macvlan, ipvlan, vxlan (default bridge)"),
         many("--subnet", help="Subnet in CIDR format, one of IPv4 and one of IPv6", metavar="subnet"),
         commas("--gateway", help="Address of the host in a subnet (default: its first one)", metavar="address"),
         many("--ip-range", help="Choose addresses from this part of a subnet", metavar="subnet|first-last"),
@@ -49,10 +45,15 @@ def declare(app: Typer) -> None:
         commas("--dns", help="Ask these servers for names that no container of the network has", metavar="address"),
         many("--route", help="Give containers a route", metavar="destination,gateway"),
         many("--label", help="Set metadata on a network", metavar="key=value"),
-        many("--opt", "-o", help="Set driver specific options (mtu=, isolate=, vlan=, parent=)", metavar="key=value"),
+        many(
+            "--opt",
+            "-o",
+            help="Set driver specific options (mtu=, isolate=, rate=, parent=, vlan=, vni=, peers=)",
+            metavar="key=value",
+        ),
         flag("--ignore", help="Do not fail if the network exists already"),
         text("--interface-name", help="Name of the bridge, or of the parent interface", metavar="name"),
-        text("--ipam-driver", help='How addresses are chosen: "host-local" is the only way'),
+        text("--ipam-driver", help='How addresses are chosen: "host-local", or "none" for macvlan and ipvlan'),
         many("--ipam-opt", help="Accepted for docker's scripts", hidden=True),
         flag("--attachable", help="Accepted for docker's scripts", hidden=True),
         flag("--ingress", help="Refused: crate has no swarm", hidden=True),
@@ -64,6 +65,7 @@ def declare(app: Typer) -> None:
         examples="""
             crate network create back
             crate network create --subnet 10.89.7.0/24 --ip-range 10.89.7.128/25 --ipv6 lab
+            crate network create -d macvlan -o parent=eth0 --subnet 192.0.2.0/24 --ip-range 192.0.2.64/26 lan
             crate run -d --name db --network back redis
             crate run --rm --network back redis redis-cli -h db ping
         """,
