@@ -169,6 +169,9 @@ def test_volumes(crate: Crate, busybox: str, tmp_path: Path) -> None:
     assert inside(crate, *options, "-v", f"{bind}:/data:idmap", show) == ["0", "0"]
     assert (bind / "new").stat().st_uid == 0
     assert inside(crate, *options, "-v", f"{bind}:/data", "stat -c %u /data") == ["65534"]
+    # maps of its own: what is 0 on the disk is 200007 on the host, so 7 inside
+    assert inside(crate, *options, "-v", f"{bind}:/data:idmap=uids=0-200007-1", "stat -c %u /data") == ["7"]
+    assert inside(crate, "--mount", f"type=bind,src={bind},dst=/data,idmap=uids=0-5-1", "stat -c %u /data") == ["5"]
     assert inside(crate, *options, "--mount", f"type=bind,src={bind},dst=/data,U=true", show) == ["0", "0"]
     assert (bind / "new").stat().st_uid == 200000
 

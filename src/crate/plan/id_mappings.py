@@ -185,6 +185,21 @@ def _parse(option: str, text: str) -> LinuxIDMapping:
     return _mapping(inside, outside, size)
 
 
+def parse_idmap(text: str, destination: str) -> tuple[list[LinuxIDMapping], list[LinuxIDMapping]]:
+    """`uids=0-1-10#10-11-10;gids=0-100-10` of an id-mapped mount, podman's form: first id on the disk, first id
+    that the mount shows, how many. What is given for the one kind alone holds for both."""
+    found: dict[str, list[LinuxIDMapping]] = {"uids": [], "gids": []}
+    for part in text.split(";"):
+        name, _, ranges = part.partition("=")
+        numbers = [entry.split("-") for entry in ranges.split("#")]
+        if name not in found or not all(len(entry) == 3 and all(map(_is_id, entry)) for entry in numbers):
+            raise UsageError(
+                f"cannot map the ids of {destination}: invalid idmap {text}", "idmap=uids=DISK-SHOWN-COUNT[#…];gids=…"
+            )
+        found[name] = [_mapping(int(disk), int(shown), int(count)) for disk, shown, count in numbers]
+    return found["uids"] or found["gids"], found["gids"] or found["uids"]
+
+
 def _refuse_overlap(option: str, maps: list[LinuxIDMapping]) -> None:
     """The kernel would refuse them too, with no more to say than EINVAL."""
     for ids in (

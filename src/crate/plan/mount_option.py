@@ -128,7 +128,10 @@ def _read_only(fields: dict[str, str]) -> bool:
 
 
 def _attributes(fields: dict[str, str]) -> list[str]:
-    return [key for key in ("nosuid", "nodev", "noexec", "idmap") if _is_set(fields, key)]
+    found = [key for key in ("nosuid", "nodev", "noexec", "idmap") if _is_set(fields, key)]
+    if "idmap" in found and fields["idmap"] not in _TRUE:
+        found[found.index("idmap")] = f"idmap={fields['idmap']}"
+    return found
 
 
 def _add_bind(own: OwnMounts, text: str, fields: dict[str, str], destination: str) -> None:

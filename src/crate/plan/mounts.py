@@ -96,7 +96,13 @@ def _volumes_from(given: str) -> Slot:
 
 def _check_idmap(mounts: list[Mount], namespaces: Namespaces) -> None:
     for mount in mounts:
-        if "idmap" in mount["options"] and not namespaces.ids:
+        for place, word in enumerate(mount["options"]):
+            if word.startswith("idmap="):
+                from crate.plan.id_mappings import parse_idmap
+
+                mount["uidMappings"], mount["gidMappings"] = parse_idmap(word[6:], mount["destination"])
+                mount["options"][place] = "idmap"
+        if "idmap" in mount["options"] and "uidMappings" not in mount and not namespaces.ids:
             raise UsageError(f"cannot map the ids of {mount['destination']}: idmap needs --uidmap or --userns")
 
 

@@ -161,7 +161,7 @@ def _volume_options(words: list[str], context: str) -> tuple[list[str], bool, bo
             kind = "relabel"
         elif word == "idmap" or word.startswith("idmap="):
             kind = "idmap"
-            attributes.append("idmap")
+            attributes.append(word)
         elif word in _CONSISTENCY:
             kind = "consistency"
         elif word == "O" or word.startswith(("upperdir=", "workdir=")):

@@ -65,6 +65,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"volume": [":/x"]}, "invalid volume specification: ':/x'"),
     ({"volume": ["/nowhere:/x"]}, "bind source path does not exist: /nowhere"),
     ({"volume": ["/srv:/x", "/srv:/x/"]}, "/x: duplicate mount destination"),
+    ({"volume": ["/srv:/x:idmap=uids=0-1"]}, "invalid idmap uids=0-1"),
     ({"volume": ["/srv:/x:idmap"]}, "idmap needs --uidmap or --userns"),
     ({"volumes_from": ["c:bogus"]}, "invalid mode: bogus"),
     ({"mount": ["type=bind,src=/nowhere,dst=/x"]}, "bind source path does not exist: /nowhere"),
