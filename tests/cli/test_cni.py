@@ -144,9 +144,17 @@ def test_connected_while_it_runs_and_killed(crate: Crate, lan: Network) -> None:
     crate.ok("network", "disconnect", "lan", "one")
     assert [call["CNI_COMMAND"] for call in lan.calls()] == ["ADD", "DEL"] and lan.leased() == []
     crate.ok("run", "-d", "--name", "two", "--network", "lan", IMAGE, "sleep", "99")
+    # one that died between its ADD and its state: the next container of the network undoes it
+    (note,) = (crate.runroot.parent / "addresses").glob("*/.cni.*")
+    kept = json.loads(note.read_text())
+    kept["record"] |= {"container": "f" * 64, "owner": [2**22 + 1, 1]}
+    (note.parent / f".cni.{'f' * 64}.eth0").write_text(json.dumps(kept))
+    crate.ok("run", "--rm", "--network", "lan", IMAGE, "true")
+    calls = [(call["CNI_COMMAND"], call["CNI_CONTAINERID"] == "f" * 64) for call in lan.calls()]
+    assert calls == [("ADD", False), ("DEL", True), ("ADD", False), ("DEL", False)]
     os.kill(int(crate.ok("inspect", "--format", "{{.State.ConmonPid}}", "two")), 9)
     until(lambda: crate("ps", "-q", "--filter", "name=two").out == "", what="the healing")
-    assert [call["CNI_COMMAND"] for call in lan.calls()] == ["ADD", "DEL"] and lan.leased() == []
+    assert [call["CNI_COMMAND"] for call in lan.calls()] == ["DEL"] and lan.leased() == []
 
 
 def test_failures(crate: Crate, lan: Network) -> None:
