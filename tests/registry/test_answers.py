@@ -275,3 +275,27 @@ def test_the_environments_proxy_is_used(scripted: Make, monkeypatch: pytest.Monk
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     with pytest.raises(RegistryError, match=r"registry r\.test: the proxy: connection refused"):
         Client(reference.parse("r.test/x"), Fixed(), patience=HASTY).manifest()
+
+
+def test_a_list_without_an_end_is_given_up(scripted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page names a next one: what they may have together is bounded."""
+    monkeypatch.setattr("crate.registry.client._PAGES_TOGETHER_MAX", 1 << 20)
+    page = json.dumps({"name": "some/image", "tags": ["t" * 100] * 1000}).encode()
+    server = scripted(lambda *_: ok(page, "application/json", Link='</v2/some/image/tags/list?last=t>; rel="next"'))
+    with pytest.raises(RegistryError, match="its answer is larger than"):
+        client_for(server).tags()
+    assert len(server.requests) < 20
+
+
+def test_a_search_that_answers_nonsense(scripted: Make) -> None:
+    from crate.registry.search import find
+
+    for body in (b"[]", b"{", b'{"results": 7}', b'{"results": [{"name": ["x"]}, null, {"name": ""}]}', b"[" * 100_000):
+        server = scripted(lambda *_, body=body: ok(body, "application/json"))
+        try:
+            assert all(isinstance(hit.name, str) for hit in find(server.address, "x", 5, Fixed(), patience=HASTY))
+        except RegistryError:
+            pass
+    huge = scripted(lambda *_: ok(b" " * (5 << 20), "application/json"))
+    with pytest.raises(RegistryError, match="larger than 4194304 bytes"):
+        find(huge.address, "x", 5, Fixed(), patience=HASTY)

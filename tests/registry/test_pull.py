@@ -24,6 +24,7 @@ from images.server import Registry
 from registry.made import layer_tar as tar
 from registry.pulling import (
     INDEX_TYPE,
+    MANIFEST_TYPE,
     Pusher,
     Recorder,
     assert_nothing_half,
@@ -288,3 +289,20 @@ def test_an_endless_chain_of_indexes_ends(roots: Roots, scripted: Callable[..., 
 
 
 CHAIN: dict[str, bytes] = {}
+
+
+def test_urls_of_a_layer_are_not_followed(
+    roots: Roots, registry: Registry, pusher: Pusher, scripted: Callable[..., Scripted]
+) -> None:
+    """CVE-2020-15157: a manifest would have the credentials sent to wherever it says."""
+    elsewhere = scripted(lambda *_: (401, {"WWW-Authenticate": "Basic realm=x"}, b""))
+    body = tar(a="1")
+    pusher.image("urls", "plain", [body])
+    status, told = registry.request("GET", "urls/manifests/plain", Accept=MANIFEST_TYPE)
+    assert status == 200
+    manifest = json.loads(told)
+    manifest["layers"][0]["urls"] = [f"http://{elsewhere.address}/layer"]
+    pusher.document("urls", "foreign", MANIFEST_TYPE, manifest)
+    record = pull.pull(roots, Settings(), f"{registry.address}/urls:foreign", {"creds": "me:secret"})
+    assert (files_of(roots, record) / "a").read_text() == "1"
+    assert elsewhere.requests == []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _ACCEPT = ", ".join((*image_spec.INDEXES, *image_spec.MANIFESTS, *image_spec.SCHEMA1))
 _PAGE_MAX = 4 << 20
 _PAGES_MAX = 1000
+_PAGES_TOGETHER_MAX = 64 << 20
 
 
 class Client:
@@ -194,11 +195,13 @@ class Client:
 
 def pages(transport: Transport, path: str, scope: str) -> Iterator[dict[str, Any]]:
     """The objects of a list that comes in pages (distribution-spec, `Link` with `rel="next"`). Raises RegistryError."""
-    first = path
+    first, left = path, _PAGES_TOGETHER_MAX
     for _ in range(_PAGES_MAX):
         response = transport.request("GET", path, scope)
         following = response.links.get("next", {}).get("url", "")
-        document = read_object(transport.read(response, _PAGE_MAX))
+        body = transport.read(response, min(_PAGE_MAX, left))
+        left -= len(body)
+        document = read_object(body)
         if document is None:
             raise failure.web_page(transport.host, transport.subject)
         yield document
