@@ -78,7 +78,6 @@ def test_unshare(rootless_crate: Crate) -> None:
     crate.ok("run", "-d", "--name", "one", "--network", "none", "crate.local/busybox", "sleep", "1000")
     own = crate.ok("exec", "one", "readlink", "/proc/self/ns/user")
     assert crate.ok("unshare", "readlink", "/proc/self/ns/user") == own
-    assert "--rootless-netns is not supported" in crate.fails(125, "unshare", "--rootless-netns", "true")
 
 
 def test_unshare_is_not_root_s(crate: Crate) -> None:

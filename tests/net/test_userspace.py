@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import tempfile
@@ -15,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crate.errors import HostError, UsageError
-from crate.net import sandbox, userspace
-from crate.net.endpoint import blank
+from crate.net import pasta, sandbox, slirp, userspace_process
 from crate.settings import Settings
 
 if TYPE_CHECKING:
@@ -144,7 +142,7 @@ def ask_host(address: str, port: int) -> str:
 def test_a_port_published_by_pasta_keeps_the_clients_address(place: Path) -> None:
     owner = Owner(place, "pasta", "127.0.0.1::80", SERVER)
     lease = owner.lease()
-    assert lease["resolver"] == userspace.PASTA_RESOLVER
+    assert lease["resolver"] == pasta.RESOLVER
     assert owner.line() == "ready"
     assert ask_host("127.0.0.1", lease["ports"][0]["host_port"]) == "hello 127.0.0.1"
     assert owner.process.communicate()[0] == "helper gone []\n"
@@ -235,37 +233,53 @@ class _Roots:
 
 @pytest.mark.parametrize(("mode", "package"), [("pasta", "passt"), ("slirp4netns", "slirp4netns")])
 def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch, mode: str, package: str) -> None:
-    monkeypatch.setattr(userspace, "find_program", lambda name: "")
+    monkeypatch.setattr(userspace_process, "find_program", lambda name: "")
     settings = Settings({"network.rootless": (mode, "test")})
     with pytest.raises(HostError, match=f"no program {mode}") as failure:
         sandbox.prepare(_Roots(), settings, {"mode": "bridge"}, "0" * 64)
     assert f"apt install {package}" in (failure.value.hint or "")
 
 
-def _lease(options: str, ports: list[dict[str, Any]]) -> Any:
-    endpoints = [blank("pasta", "eth0")]
-    return {"endpoints": endpoints, "options": options, "ports": ports, "directory": "/run/x", "container": "abc"}
+def _port(host_ip: str, host_port: int, container_port: int, protocol: str) -> Any:
+    return {"host_ip": host_ip, "host_port": host_port, "container_port": container_port, "protocol": protocol}
 
 
 def test_the_command_line_of_pasta() -> None:
-    ports = [
-        {"host_ip": "", "host_port": 8080, "container_port": 80, "protocol": "tcp"},
-        {"host_ip": "127.0.0.1", "host_port": 53, "container_port": 5353, "protocol": "udp"},
-    ]
-    words = userspace.pasta_arguments(_lease("", ports))
+    ports = [_port("", 8080, 80, "tcp"), _port("127.0.0.1", 53, 5353, "udp")]
+    words = pasta.arguments("", "eth0", ports)
     assert words[words.index("-t") + 1] == "8080:80"
     assert words[words.index("-u") + 1] == "127.0.0.1/53:5353"
     assert "--no-map-gw" in words
-    words = userspace.pasta_arguments(_lease("--map-gw,-4", []))
+    words = pasta.arguments("--map-gw,-4", "eth0", [])
     assert "--no-map-gw" not in words
     assert words[words.index("-t") + 1] == "none"
     assert words[-1] == "-4"
 
 
+def test_what_a_user_gives_pasta_replaces_what_crate_would() -> None:
+    words = pasta.arguments("-T,8080,--ns-ifname=net0,--tcp-ports,auto,-a,10.0.0.5", "eth0", [])
+    assert words.count("-T") == 1 and words[words.index("-T") + 1] == "8080"
+    assert "--ns-ifname" not in words and "-t" not in words
+    assert pasta.given_address("-4,-a,10.0.0.5") == "10.0.0.5"
+    assert pasta.given_interface("--ns-ifname=net0") == "net0"
+    for option in ("--netns,/proc/1/ns/net", "--pid=/tmp/x", "-p,/tmp/x"):
+        with pytest.raises(UsageError, match="crate sets it itself"):
+            pasta.arguments(option, "eth0", [])
+
+
 def test_the_command_line_of_slirp4netns() -> None:
-    words = userspace.slirp_arguments(_lease("mtu=1500,allow_host_loopback=true", []))
-    assert "--mtu=1500" in words
-    assert "--disable-host-loopback" not in words
-    with pytest.raises(UsageError, match="unknown option of slirp4netns: speed"):
-        userspace.slirp_arguments(_lease("speed=9", []))
-    assert os.path.basename(userspace.slirp_socket(_lease("", []))) == "slirp4netns-abc.sock"
+    options = slirp.parse("mtu=1500,allow_host_loopback=true,cidr=10.7.0.0/24,port_handler=rootlesskit")
+    words = slirp.arguments(options, "eth0", "/run/x.sock")
+    assert "--mtu=1500" in words and "--cidr=10.7.0.0/24" in words and "--api-socket=/run/x.sock" in words
+    assert "--disable-host-loopback" not in words and "--enable-ipv6" in words
+    assert slirp.addresses(options) == ("10.7.0.100", 24, "10.7.0.2", "10.7.0.3")
+    words = slirp.arguments(slirp.parse("outbound_addr=192.0.2.1,enable_ipv6=false"), "eth0")
+    assert "--outbound-addr=192.0.2.1" in words and "--enable-ipv6" not in words
+
+
+@pytest.mark.parametrize(
+    "text", ["speed=9", "mtu=large", "cidr=10.0.2.0/28", "cidr=fd00::/64", "enable_ipv6=perhaps", "port_handler=own"]
+)
+def test_wrong_options_of_slirp4netns(text: str) -> None:
+    with pytest.raises(UsageError):
+        slirp.parse(text)

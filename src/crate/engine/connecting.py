@@ -90,7 +90,7 @@ def _change(engine: Engine, container: Container, change: Callable[[dict[str, An
             record = store.read_record(engine.roots, container.id)
             if record is None:
                 raise FileNotFoundError
-            mode = record["network"]["mode"]
+            mode = _mode(engine, record)
             if mode != "bridge":
                 raise UsageError(
                     f'cannot change the networks of container {container.name}: its network mode is "{mode}"',
@@ -103,10 +103,18 @@ def _change(engine: Engine, container: Container, change: Callable[[dict[str, An
         raise NotFoundError(f"no such container: {container.name}") from None
 
 
+def _mode(engine: Engine, record: dict[str, Any]) -> str:
+    request = record["network"]
+    if request["mode"] == "bridge" and engine.roots.rootless:
+        return sandbox.rootless_mode(engine.settings, request)
+    return str(request["mode"])
+
+
 def _join(
     engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], attachment: Attachment
 ) -> None:
     lease, settings = state["lease"], engine.settings
+    sandbox.enter_home(engine.roots)
     network = sandbox.find_network(engine.roots, settings, attachment["network"])
     names = [container.name, container.id[:12], record["hostname"]]
     resolv_conf = etc_files.resolv_conf(record, lease)
@@ -133,6 +141,7 @@ def _leave(engine: Engine, container: Container, record: dict[str, Any], state: 
     if endpoint is None:
         return
     resolv_conf = etc_files.resolv_conf(record, lease)
+    sandbox.enter_home(engine.roots)
     netns_fd = _open_namespace(engine, container, state)
     try:
         sandbox.detach(lease, endpoint, netns_fd)

@@ -51,6 +51,8 @@ def open_engine(options: dict[str, Any], pull: Pull | None = None, warn: Warn | 
         from crate.storage.driver import choose
 
         choose(roots, driver)
+    if roots.rootless:
+        settings.set_default("network.lease_root", f"{roots.runroot}/addresses")  # the bridges are the user's own
     engine = Engine(roots, settings, pull, warn)
     engine.membership = sealed.inherited_membership()
     if roots.rootless and os.geteuid():

@@ -54,7 +54,7 @@ def execute(monitor: Monitor, entry: str = "resume") -> None:
 def _of_lease(facts: dict[str, Any]) -> list[int]:
     """The descriptors of the sandbox's lease, which that of an older crate may have none of."""
     lease = facts["state"]["lease"] or {}
-    return [*(lease.get("port_fds") or ()), *(lease.get("dns_fds") or ())]
+    return [fd for key in ("port_fds", "dns_fds", "home_fds") for fd in lease.get(key) or ()]
 
 
 def record(monitor: Monitor) -> dict[str, Any]:

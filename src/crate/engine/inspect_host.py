@@ -166,7 +166,9 @@ def _network_mode(engine: Engine, request: dict[str, Any], modes: dict[str, str]
     if request["mode"] in ("container", "ns"):
         return str(modes["network"])
     if request["mode"] == "bridge" and engine.roots.rootless:
-        return str(engine.settings.get("network.rootless"))  # there is no bridge for an ordinary user: net/sandbox.py
+        from crate.net.sandbox import rootless_mode
+
+        return rootless_mode(engine.settings, request)  # type: ignore[arg-type]
     return str(request["mode"])
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crate.engine.log_lines import LogLines
     from crate.engine.lookups import Lookups
     from crate.net.proxy import Proxy
+    from crate.net.watchdog import Watchdog
 
 #: A container that lived this long gets a lean monitor. Shorter ones, most batch commands, never pay for it.
 HANDOVER_SECONDS = 0.3
@@ -52,6 +53,7 @@ class Monitor:
         self.lean = False
         self._lookups: Lookups | None = None
         self._proxy: Proxy | None = None
+        self._helpers: Watchdog | None = None
         self._ended = False
         self._accepts_at = 0.0
 
@@ -62,6 +64,8 @@ class Monitor:
         self._proxy = self._open_proxy() if self.lean else None
         checks = self._open_checks() if self.lean else None
         self._open_lookups()
+        if self.lean:
+            self._open_helpers()
         while not self._ended:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
@@ -72,18 +76,20 @@ class Monitor:
             self.streams.interests(poll)
             if checks:
                 checks.register(poll)
-            if self._lookups:
-                self._lookups.register(poll)
+            for one in (self._lookups, self._helpers):
+                if one:
+                    one.register(poll)
             events = poll.poll(self._wait(handover_at, checks))
             for fd, event in events:
                 if self._proxy and fd == self._proxy.fileno():
                     self._proxy.step()
-                elif not (self._lookups and self._lookups.handle(fd)):
+                elif not any(one and one.handle(fd) for one in (self._lookups, self._helpers)):
                     self.handle(fd, event)
             if checks:
                 checks.step()
-            if self._lookups:
-                self._lookups.step()
+            for one in (self._lookups, self._helpers):
+                if one:
+                    one.step()
             if self.facts.get("kill_at") and time.monotonic() >= self.facts["kill_at"]:
                 self._end_its_time()
             if not self.lean and not self._ended and time.monotonic() >= handover_at:
@@ -93,17 +99,17 @@ class Monitor:
                 self._hand_over()
                 self._proxy = self._open_proxy()  # the hand-over failed, and this process goes on
                 checks = self._open_checks()
-        if checks:
-            checks.close()
-        if self._lookups:
-            self._lookups.close()
+                self._open_helpers()
+        for each in (checks, self._lookups, self._helpers):
+            if each:
+                each.close()
 
     def _wait(self, handover_at: float, checks: Checks | None) -> float | None:
         """Milliseconds until something has to be done without an event; None: nothing has."""
         moments = [] if self.lean else [handover_at]
         if self.facts.get("kill_at"):
             moments.append(self.facts["kill_at"])
-        for clock in (checks, self._lookups):
+        for clock in (checks, self._lookups, self._helpers):
             if clock and clock.due_at:
                 moments.append(clock.due_at)
         if self._accepts_at > time.monotonic():
@@ -144,6 +150,14 @@ class Monitor:
 
             self._lookups = Lookups(self.facts, self.lean)
 
+    def _open_helpers(self) -> None:
+        """What keeps pasta, slirp4netns and the like running."""
+        lease: Any = self.facts["state"]["lease"] or {}
+        if lease.get("helper_pid") or lease.get("home_fds"):
+            from crate.net.watchdog import Watchdog
+
+            self._helpers = Watchdog(lease, self.facts["state"]["pid"])
+
     def _see_networks(self) -> None:
         """It was connected to a network or taken from one; whoever goes on without names harms no container."""
         from crate.engine import lookups
@@ -155,6 +169,10 @@ class Monitor:
             pass
         if not self._lookups:
             self._open_lookups()
+        if not self._helpers:
+            self._open_helpers()
+        if self._helpers:
+            self._helpers.follow()
         if self._proxy:  # its ports may lead to another address
             self._proxy.close()
             self._proxy = self._open_proxy()

@@ -115,7 +115,7 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
     try:
         network = store.load(engine.roots, name)
         others = [store.load(engine.roots, other) for other in store.names(engine.roots) if other != name]
-        removal.remove(engine.settings, network, others)
+        removal.remove(engine.settings, network, others, here=sandbox.enter_home(engine.roots))
         store.remove(engine.roots, name)
     finally:
         os.close(lock_fd)
@@ -130,10 +130,19 @@ def users(engine: Engine, name: str) -> list[Container]:
     return [one for one in containers.listing(engine) if name in attachments.names(one.record["network"])]
 
 
+def enter(engine: Engine) -> list[int]:
+    """Brings an ordinary user's process to where this user's bridges are; they stay while the descriptors are open."""
+    from crate.net import rootless_sandbox
+
+    return rootless_sandbox.enter(engine.roots, engine.settings)
+
+
 def reload(engine: Engine) -> None:
     """Puts the firewall's table in again, for all networks of this host. HostError."""
     from crate.net import firewall
 
+    if not sandbox.enter_home(engine.roots):
+        return
     firewall.reload(str(engine.settings.get("network.table")), str(engine.settings.get("network.lease_root")))
 
 

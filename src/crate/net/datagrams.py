@@ -1,19 +1,19 @@
 """Carries the UDP that no firewall rule can: to `[::1]`, and to IPv6 addresses for containers without one.
 
+For an ordinary user's containers, all of it (forwarder.py).
 Each client has a socket of its own to the container, so that answers find back; the one that rested longest makes room.
 """
 
 from __future__ import annotations
 
 from _socket import (
-    AF_INET,
+    AF_INET6,
     CMSG_SPACE,
+    IPPROTO_IP,
     IPPROTO_IPV6,
     IPV6_PKTINFO,
     IPV6_RECVPKTINFO,
-    SOCK_CLOEXEC,
     SOCK_DGRAM,
-    SOCK_NONBLOCK,
     socket,
 )
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from crate.net.proxy import Onward
+
 _SIZE = 65536
 _CLIENTS = 64
+_IP_PKTINFO = 8  # ip(7); Python has no name for it
 _TURN = 32  # datagrams of one socket before others have their turn
 
 
@@ -39,16 +42,19 @@ class _Client:
 class Datagrams:
     """The UDP ports of one sandbox. `watch` and `forget` are told the descriptors that `step` wants to hear of."""
 
-    def __init__(self, watch: Callable[[int], None], forget: Callable[[int], None]) -> None:
-        self._watch, self._forget = watch, forget
+    def __init__(self, watch: Callable[[int], None], forget: Callable[[int], None], onward: Onward) -> None:
+        self._watch, self._forget, self._onward = watch, forget, onward
         self._ports: dict[int, tuple[socket, tuple[str, int]]] = {}
         self._clients: dict[Any, _Client] = {}  # the one that rested longest is the first
         self._keys: dict[int, Any] = {}
 
     def add(self, port: socket, target: tuple[str, int]) -> None:
-        """Carries what comes to a bound IPv6 socket to the container's address and port."""
+        """Carries what comes to a bound socket to the container's address and port."""
         port.setblocking(False)
-        port.setsockopt(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        if port.family == AF_INET6:
+            port.setsockopt(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        else:
+            port.setsockopt(IPPROTO_IP, _IP_PKTINFO, 1)
         self._ports[port.fileno()] = port, target
         self._watch(port.fileno())
 
@@ -79,9 +85,11 @@ class Datagrams:
     def _carry_in(self, fd: int) -> None:
         port, target = self._ports[fd]
         data, extra, _, address = port.recvmsg(_SIZE, CMSG_SPACE(20))
-        seen_at = [(level, kind, value) for level, kind, value in extra if kind == IPV6_PKTINFO]
+        seen_at = [one for one in extra if one[:2] in ((IPPROTO_IPV6, IPV6_PKTINFO), (IPPROTO_IP, _IP_PKTINFO))]
         key = (fd, address, *seen_at)
-        client = self._clients.pop(key, None) or self._meet(key, _Client(port, seen_at, address, _towards(target)))
+        client = self._clients.pop(key, None)
+        if client is None:
+            client = self._meet(key, _Client(port, seen_at, address, self._onward(target, address, SOCK_DGRAM)))
         self._clients[key] = client
         client.onward.send(data)
 
@@ -102,9 +110,3 @@ class Datagrams:
         del self._keys[onward.fileno()]
         self._forget(onward.fileno())
         onward.close()
-
-
-def _towards(target: tuple[str, int]) -> socket:
-    onward = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
-    onward.connect(target)
-    return onward

@@ -39,7 +39,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
             domainname=wanted["domainname"],
             addresses=[endpoint[key] for endpoint in endpoints for key in ("address", "address6") if endpoint[key]],
             add_host=wanted["hosts"],
-            host_gateway="127.0.0.1" if shares_host else (endpoints[0]["gateway"] if endpoints else ""),
+            host_gateway=_host_address(lease, shares_host),
             host_file=files.read_host_file("/etc/hosts") if shares_host else None,
         )
     owner = None
@@ -103,6 +103,14 @@ def _change(path: str, change: Callable[[str], str]) -> None:
             os.ftruncate(fd, os.pwrite(fd, new, 0))
     finally:
         os.close(fd)
+
+
+def _host_address(lease: Any, shares_host: bool) -> str:
+    """By which the container reaches the host; nothing where it cannot."""
+    if shares_host:
+        return "127.0.0.1"
+    endpoints = lease["endpoints"]
+    return str(lease["host_address"] or (endpoints[0]["gateway"] if endpoints else ""))
 
 
 def _write(path: str, text: str, owner: tuple[int, int] | None) -> None:

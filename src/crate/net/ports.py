@@ -62,12 +62,17 @@ def reserve(ports: Sequence[Port]) -> tuple[list[Port], list[int]]:
     return taken, fds
 
 
-def listen(fds: Sequence[int]) -> None:
-    """Lets connections that no rule carries on wait for the proxy, which the owner begins a little later: proxy.py."""
+def listen(fds: Sequence[int], *, every: bool = False) -> None:
+    """Lets connections that no rule carries on wait for the proxy, which the owner begins a little later: proxy.py.
+
+    Those are the ones by IPv6; `every` one for an ordinary user's forwarder.
+    """
     for fd in fds:
         holder = socket(fileno=fd)
         try:
-            if holder.family == AF_INET6 and holder.type == SOCK_STREAM and holder.proto != _IPPROTO_SCTP:
+            if holder.type == SOCK_STREAM and holder.proto != _IPPROTO_SCTP and (every or holder.family == AF_INET6):
+                # What it accepts has the same mark; else nobody could bind the port while the last rests in TIME_WAIT.
+                holder.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
                 holder.listen(_BACKLOG)
         finally:
             holder.detach()

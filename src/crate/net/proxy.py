@@ -1,6 +1,7 @@
 """Carries what no firewall rule can: connections to `[::1]`, and to IPv6 addresses for containers without one.
 
 It runs in the process that owns the sandbox, beside its other work: one descriptor to poll, one step that never blocks.
+An ordinary user's published ports have a process for themselves (forwarder.py), in which it carries all of them.
 UDP is the business of datagrams.py.
 """
 
@@ -9,27 +10,39 @@ from __future__ import annotations
 import errno
 import os
 from _socket import (
+    AF_INET,
     AF_INET6,
     SHUT_WR,
     SO_ERROR,
+    SO_LINGER,
     SO_TYPE,
     SOCK_CLOEXEC,
     SOCK_DGRAM,
     SOCK_NONBLOCK,
     SOCK_STREAM,
     SOL_SOCKET,
+    inet_pton,
     socket,
 )
 from select import EPOLLIN, EPOLLOUT, epoll
+from struct import pack
 
 from crate.net.datagrams import Datagrams
 from crate.net.sandbox import publisher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
     from crate.net.sandbox import Lease
 
+    #: A socket that does not block, for a target, a client's address and a type (SOCK_STREAM, SOCK_DGRAM). OSError.
+    Onward = Callable[[tuple[str, int], Any, int], socket]
+
 _CHUNK = 32768
+#: struct linger: the close is a reset
+_RESET = pack("=ii", 1, 0)
 _KINDS = {"tcp": SOCK_STREAM, "udp": SOCK_DGRAM}
 _BACKLOG = 128
 #: more connections wait in the backlog: each costs the owner two descriptors
@@ -77,6 +90,7 @@ class _Connection:
         """Moves what can be moved; False when there is no more to come."""
         if not self.connected:
             if self.container.getsockopt(SOL_SOCKET, SO_ERROR):
+                self.client.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)  # as where nobody listens
                 return False
             self.connected = True
         alive = self.forward.step() and self.backward.step()
@@ -96,27 +110,22 @@ def _events(outgoing: _Stream, incoming: _Stream) -> int:
 
 
 class Proxy:
-    """The proxied ports of one sandbox. Poll `fileno()` for reading; then call `step()`."""
+    """Carries what comes to bound sockets to a target each. Poll `fileno()` for reading; then call `step()`.
 
-    def __init__(self, lease: Lease) -> None:
+    `most`: how many connections at a time; more wait in the backlog.
+    """
+
+    def __init__(
+        self, bound: Sequence[tuple[socket, tuple[str, int]]], onward: Onward, most: int = _CONNECTIONS
+    ) -> None:
         self._epoll = epoll()
         self._watched: dict[int, int] = {}
         self._listeners: dict[int, tuple[socket, tuple[str, int]]] = {}
         self._connections: dict[int, _Connection] = {}
-        self._datagrams = Datagrams(lambda fd: self._set(fd, EPOLLIN), lambda fd: self._set(fd, 0))
-        address = publisher(lease)["address"]
-        targets = {
-            (_KINDS[port["protocol"]], port["host_port"]): (address, port["container_port"])
-            for port in lease["ports"]
-            if port["protocol"] in _KINDS
-        }
-        for fd in lease["port_fds"]:
-            listener = socket(fileno=os.dup(fd))
-            kind = listener.getsockopt(SOL_SOCKET, SO_TYPE)
-            target = targets.get((kind, listener.getsockname()[1])) if listener.family == AF_INET6 else None
-            if target is None:
-                listener.close()
-            elif kind == SOCK_DGRAM:
+        self._onward, self._most = onward, most
+        self._datagrams = Datagrams(lambda fd: self._set(fd, EPOLLIN), lambda fd: self._set(fd, 0), onward)
+        for listener, target in bound:
+            if listener.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_DGRAM:
                 self._datagrams.add(listener, target)
             else:
                 listener.setblocking(False)
@@ -154,21 +163,22 @@ class Proxy:
 
     def _accept(self, listener: socket, target: tuple[str, int]) -> None:
         try:
-            client = socket(fileno=listener._accept()[0])  # type: ignore[attr-defined]
+            fd, address = listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self._listen(False)  # until a connection ends: the waiting one would wake us again and again
             return
+        client = socket(fileno=fd)
         client.setblocking(False)
-        container = socket(type=SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
-        if container.connect_ex(target) not in (0, errno.EINPROGRESS):
+        try:
+            container = self._onward(target, address, SOCK_STREAM)
+        except OSError:
             client.close()
-            container.close()
             return
         connection = _Connection(client, container)
         self._connections[client.fileno()] = self._connections[container.fileno()] = connection
         self._watch(connection)
-        self._listen(len(self._connections) < 2 * _CONNECTIONS)
+        self._listen(len(self._connections) < 2 * self._most)
 
     def _close(self, connection: _Connection) -> None:
         for end in (connection.client, connection.container):
@@ -200,9 +210,45 @@ class Proxy:
         self._watched[fd] = events
 
 
+def held_sockets(lease: Lease, address: str, families: Sequence[int]) -> list[tuple[socket, tuple[str, int]]]:
+    """Copies of the sockets that hold the TCP and UDP ports of a lease, each with its target at the address."""
+    found = []
+    for fd in lease["port_fds"]:
+        holder = socket(fileno=os.dup(fd))
+        kind, name = holder.getsockopt(SOL_SOCKET, SO_TYPE), holder.getsockname()
+        ports = [one for one in lease["ports"] if _KINDS.get(one["protocol"]) == kind and one["host_port"] == name[1]]
+        # One number may be published on several addresses, each for another port of the container.
+        own = [one for one in ports if one["host_ip"] and inet_pton(holder.family, name[0]) == _packed(one["host_ip"])]
+        port = next(iter(own or [one for one in ports if not one["host_ip"]] or ports), None)
+        if port is None or holder.family not in families:
+            holder.close()
+        else:
+            found.append((holder, (address, port["container_port"])))
+    return found
+
+
+def _packed(host_ip: str) -> bytes:
+    return inet_pton(AF_INET6 if ":" in host_ip else AF_INET, host_ip.partition("%")[0])
+
+
+def _plain(target: tuple[str, int], client: Any, kind: int) -> socket:
+    """To a container by IPv4, from this host's own address."""
+    onward = socket(AF_INET, kind | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    connect(onward, target)
+    return onward
+
+
+def connect(onward: socket, target: tuple[str, int]) -> None:
+    """Begins a connection without waiting for it. OSError; the socket is closed then."""
+    code = onward.connect_ex(target)
+    if code not in (0, errno.EINPROGRESS):
+        onward.close()
+        raise OSError(code, os.strerror(code))
+
+
 def open_proxy(lease: Lease) -> Proxy | None:
     """The proxy of a lease; None where rules do it all. For the owner, as long as its `port_fds` are open."""
-    ports = lease["ports"] if lease["port_fds"] else []
+    ports = lease["ports"] if lease["port_fds"] and not lease["home_fds"] else []
     if any(port["protocol"] in _KINDS and (not port["host_ip"] or ":" in port["host_ip"]) for port in ports):
-        return Proxy(lease)
+        return Proxy(held_sockets(lease, publisher(lease)["address"], (AF_INET6,)), _plain)
     return None

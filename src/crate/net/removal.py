@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from crate.settings import Settings
 
 
-def remove(settings: Settings, network: Network, others: Sequence[Network] = ()) -> None:
+def remove(settings: Settings, network: Network, others: Sequence[Network] = (), *, here: bool = True) -> None:
     """Removes it all, but for what the `others` of its store need; what is not there is no failure.
+
+    `here`: whether this process is where bridges can be.
 
     StateError while a living container has an address of it, whichever store it is in; KernelError.
     """
     directory = endpoint.lease_directory(settings, network)
-    table, bridged = str(settings.get("network.table")), network["driver"] in ROUTED
+    table, bridged = str(settings.get("network.table")), here and network["driver"] in ROUTED
     if bridged and os.path.isdir(directory):
         for key, record in list(records(directory)):
             if not is_alive(record):

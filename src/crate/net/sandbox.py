@@ -2,7 +2,7 @@
 
     prepare   before the clone    bridges and firewall stand, host ports are bound, addresses are leased
     connect   after the clone     from the host's namespace: interfaces, addresses, routes, loopback (or pasta)
-    publish   before the exec     the firewall sends published ports to the address
+    publish   before the exec     the firewall, or an ordinary user's forwarder, sends published ports to the address
     release   at the exit         what others can see as taken: addresses and ports
     discard   after the answer    firewall elements, which take 10 ms to delete
 
@@ -21,7 +21,7 @@ from crate.net import route_messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NotRequired, TypedDict
 
     from crate.net.addresses import LeaseRecord
@@ -63,8 +63,10 @@ if TYPE_CHECKING:
         port_fds: list[int]
         dns_fds: list[int]  # UDP, TCP: where the owner is asked for names (dns_door.py), as long as it keeps them open
         owner: list[int]  # pid and start time
-        helper_pid: int  # pasta or slirp4netns, a child of the owner
-        directory: str  # where a helper has its sockets
+        helper_pid: int  # pasta, slirp4netns or a forwarder, a child of the owner
+        home_fds: list[int]  # of an ordinary user's networks (rootless_networks.py), as long as the owner is on them
+        directory: str  # where a helper has its sockets, and an ordinary user's networks their place
+        host_address: str  # by which the container reaches the host, where that is not the gateway
         options: str
 
 
@@ -90,7 +92,7 @@ def prepare(
 
     mode = request["mode"]
     if mode == "bridge" and roots.rootless:
-        mode = _rootless_mode(settings, request)
+        mode = rootless_mode(settings, request)
     lease: Lease = {
         "version": 2,
         "container": container_id,
@@ -104,10 +106,18 @@ def prepare(
         "dns_fds": [],
         "owner": owner_of(owner_pid or os.getpid()),
         "helper_pid": 0,
+        "home_fds": [],
         "directory": "",
+        "host_address": "",
         "options": request.get("options") or "",
     }
-    if mode == "bridge":
+    if mode == "bridge" and roots.rootless:
+        from crate.net import rootless_sandbox
+
+        rootless_sandbox.prepare(
+            lease, roots, settings, request, lambda wanted: _prepare_networks(lease, roots, settings, wanted, names)
+        )
+    elif mode == "bridge":
         with hotcore.Apart("bridge"):
             _prepare_networks(lease, roots, settings, request, names)
     elif mode in _USERSPACE:
@@ -121,13 +131,11 @@ def prepare(
     return lease
 
 
-def _rootless_mode(settings: Settings, request: Request) -> str:
-    for attachment in request.get("networks") or ():
-        if attachment["network"] not in ("", settings.get("network.bridge")):
-            raise UsageError(
-                f"cannot attach to network {attachment['network']} without root: an ordinary user has no bridge",
-                "use --network pasta, slirp4netns, host or none",
-            )
+def rootless_mode(settings: Settings, request: Request) -> str:
+    """An ordinary user's default network is none of the user's networks: the host's address, by a helper."""
+    names = [attachment["network"] for attachment in request.get("networks") or ()]
+    if any(name not in ("", settings.get("network.bridge")) for name in names):
+        return "bridge"
     return str(settings.get("network.rootless"))
 
 
@@ -204,8 +212,7 @@ def connect(lease: Lease, netns_fd: int) -> None:
     Notes in the lease what only the act can tell. KernelError when the kernel refuses.
     """
     if lease["mode"] == "bridge":
-        for endpoint in lease["endpoints"]:
-            attach(lease, endpoint, netns_fd)
+        _at_home(lease, lambda: _attach_all(lease, netns_fd))
         if has_names(lease):
             with hotcore.Apart("names"):
                 from crate.net import dns_door
@@ -221,6 +228,37 @@ def connect(lease: Lease, netns_fd: int) -> None:
                 route.request([route_messages.link_up(1)])
             except OSError as error:
                 raise KernelError("bring up the loopback interface", error) from error
+
+
+def _at_home(lease: Lease, act: Callable[[], object]) -> None:
+    """Acts where the bridges are: here, or, for the owner of a sandbox on a user's own networks, in their namespace."""
+    if lease["home_fds"] and _owns(lease):
+        from crate.net import rootless_networks
+
+        rootless_networks.act_inside(lease, act)
+    else:
+        act()
+
+
+def enter_home(roots: Roots) -> bool:
+    """Brings a command that changes networks, for good, to where the bridges are; tells whether there can be any."""
+    if not roots.rootless:
+        return True
+    from crate.net import rootless_networks
+
+    return rootless_networks.enter(roots.runroot)
+
+
+def _owns(lease: Lease) -> bool:
+    """Whether this process is the sandbox's owner: somebody who heals may have the pid that that one had."""
+    from crate.net.addresses import owner_of
+
+    return lease["owner"][0] == os.getpid() and owner_of(os.getpid()) == lease["owner"]
+
+
+def _attach_all(lease: Lease, netns_fd: int) -> None:
+    for endpoint in lease["endpoints"]:
+        attach(lease, endpoint, netns_fd)
 
 
 def attach(lease: Lease, endpoint: Endpoint, netns_fd: int) -> None:
@@ -272,12 +310,18 @@ def publish_again(roots: Roots, lease: Lease) -> None:
 
 def publish(lease: Lease) -> None:
     """Lets packets for the published ports through to the container: from here on the world can reach it."""
-    if lease["ports"] and lease["published"]:
-        _publish(lease)
-        if lease["port_fds"]:
-            from crate.net import ports
+    if not lease["ports"] or not lease["published"]:
+        return
+    _at_home(lease, lambda: _publish(lease))
+    if lease["port_fds"] and lease["home_fds"]:
+        if _owns(lease):
+            from crate.net import rootless_sandbox
 
-            ports.listen(lease["port_fds"])
+            rootless_sandbox.forward(lease)
+    elif lease["port_fds"]:
+        from crate.net import ports
+
+        ports.listen(lease["port_fds"])
 
 
 def _publish(lease: Lease) -> None:
@@ -295,16 +339,11 @@ def publisher(lease: Lease) -> Endpoint:
 
 
 def release(roots: Roots, lease: Lease) -> None:
-    """Gives back what others can see as taken: addresses and, in the owner, the host ports.
-
-    Somebody who heals may have the pid that the owner had: the descriptors and the helper are not his.
-    """
-    from crate.net.addresses import owner_of
-
+    """Gives back what others can see as taken: addresses and, in the owner, the host ports and the helper."""
     if lease["mode"] == "bridge":
         for endpoint in lease["endpoints"]:
             _release_endpoint(lease, endpoint)
-    if lease["owner"][0] == os.getpid() and owner_of(os.getpid()) == lease["owner"]:
+    if _owns(lease):
         _close([*lease["port_fds"], *lease["dns_fds"]])
         if lease["helper_pid"]:
             from crate.net import userspace
@@ -329,6 +368,15 @@ def discard(lease: Lease) -> None:
     """Removes what nobody notices any more: firewall elements of published ports, its own and of owners that died."""
     if lease["mode"] != "bridge":
         return
+    if not lease["home_fds"]:
+        _discard_endpoints(lease)
+    elif _owns(lease):
+        from crate.net import rootless_sandbox
+
+        rootless_sandbox.discard(lease, lambda: _discard_endpoints(lease))
+
+
+def _discard_endpoints(lease: Lease) -> None:
     for endpoint in lease["endpoints"]:
         _discard_endpoint(lease, endpoint)
 

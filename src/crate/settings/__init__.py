@@ -41,6 +41,11 @@ class Settings:
         found = self._given.get(key)
         return ORIGIN_DEFAULT if found is None else found[1]
 
+    def set_default(self, key: str, value: Value) -> None:
+        """Another default than the table's, for a value that depends on whose settings these are."""
+        if key not in self._given:
+            self._given = {**self._given, key: (value, ORIGIN_DEFAULT)}
+
     def given(self) -> dict[str, tuple[Value, str]]:
         """What the files say, with origins: what another process needs for the same settings."""
         return self._given

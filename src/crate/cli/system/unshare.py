@@ -16,15 +16,15 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.errors import CommandError, CommandNotFound, UsageError
 
-    if options["rootless_netns"]:
-        raise UsageError(
-            "--rootless-netns is not supported: the containers of an ordinary user have no network together",
-            "crate exec enters that of one container",
-        )
     if not os.geteuid():
         raise UsageError("please use unshare with rootless", "root's containers are in the namespace that root is in")
     engine = crate.engine.open(options["globals"])
     os.set_inheritable(engine.membership, True)  # the namespace stays that of this user's containers
+    if options["rootless_netns"]:
+        from crate.engine import networks
+
+        for fd in networks.enter(engine):
+            os.set_inheritable(fd, True)
     command = options["command"] or [os.environ.get("SHELL") or "/bin/sh"]
     roots = {"CONTAINERS_GRAPHROOT": engine.roots.graphroot, "CONTAINERS_RUNROOT": engine.roots.runroot}
     try:
@@ -43,15 +43,17 @@ def declare(app: Typer) -> None:
         "unshare",
         main,
         argument("command", "[COMMAND [ARG...]]", required=False, several=True),
-        flag("--rootless-netns", help="Join the network namespace of rootless containers (refused: there is none)"),
+        flag("--rootless-netns", help="Run it where the bridges of this user's networks are"),
         stop_at_argument=True,
         help="Run a command in the user namespace of an ordinary user's containers",
         description="""
             There this user is root, and the subordinate ids are files' owners as containers see them. Without a command
-            it is $SHELL. CONTAINERS_GRAPHROOT and CONTAINERS_RUNROOT say where crate keeps its things.
+            it is $SHELL. With --rootless-netns its network is the namespace of the user's own networks, which is made
+            when no container has done so. CONTAINERS_GRAPHROOT and CONTAINERS_RUNROOT say where crate keeps its things.
         """,
         examples="""
             crate unshare cat /proc/self/uid_map
             crate unshare rm -r ~/data-of-a-container
+            crate unshare --rootless-netns ip addr
         """,
     )
