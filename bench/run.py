@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commands, files, idle, logs, moving, names, parallel, pulling, rootless, start
+from bench import building, commands, files, idle, logs, moving, names, parallel, pulling, rootless, start
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "moving": moving.moving,
     "cp": files.copying,
     "commit": files.committing,
+    "build": building.steps,
+    "many-files": building.many_files,
+    "stages": building.stages,
     "parallel": parallel.throughput,
     "idle": idle.hundred,
     "names": names.all_pairs,

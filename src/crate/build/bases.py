@@ -84,7 +84,8 @@ def find_image(
             raise NotFoundError(f"{name}: the image was removed meanwhile")
         return record
     if "message" in answer:
-        raise CrateError(answer["message"], answer["hint"], answer["status"])
+        kind = NotFoundError if answer["missing"] else CrateError
+        raise kind(answer["message"], answer["hint"], answer["status"])
     raise HostError(f"the pull of {name} was killed", "look for an out-of-memory kill in dmesg")
 
 
@@ -100,7 +101,8 @@ def _pull(
         record = pull.ensure(roots, settings, name, policy, options, _Told(lambda text: send({"tell": text})))
         send({"id": record["id"]})
     except CrateError as error:
-        send({"message": error.message, "hint": error.hint, "status": error.exit_status})
+        missing = isinstance(error, NotFoundError)
+        send({"message": error.message, "hint": error.hint, "status": error.exit_status, "missing": missing})
     except KeyboardInterrupt:
         pass
     os._exit(0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crate.build.arguments import Arguments
+from crate.build.cache_exchange import bring_in, push_apart, take_out
 from crate.build.file_digests import FileDigests
 from crate.build.finishing import finish
+from crate.build.outputs import write_files, write_image
 from crate.build.session import Session
 from crate.build.stage_build import StageBuild
 from crate.build.stages import Resolver, resolve
@@ -31,33 +33,70 @@ if TYPE_CHECKING:
     from crate.storage.roots import Roots
 
 
+#: --build-arg that mean something without an ARG
+_OWN_ARGUMENTS = ("SOURCE_DATE_EPOCH", "BUILDKIT_")
+
+
 @dataclass
 class Built:
-    """`unused`: names of --build-arg that no ARG asked for."""
+    """`states`: of all stages that were needed, the target last; `unused`: --build-arg that no ARG asked for."""
 
-    state: State
+    states: list[State]
     unused: list[str]
+
+    @property
+    def state(self) -> State:
+        """The target."""
+        return self.states[-1]
 
 
 def build(
     roots: Roots, settings: Settings, request: Request, material: Material, names: Sequence[str], display: Display
-) -> tuple[ImageRecord, list[str]]:
-    """The image, known under full `names`, and the --build-arg that nobody asked for. Raises CrateError."""
+) -> tuple[ImageRecord | None, list[str]]:
+    """The image, known under full `names`, and the --build-arg that nobody asked for. Raises CrateError.
+
+    There is no image where the outputs that were asked for are files alone.
+    """
     with images.bring_in(roots):
+        bring_in(roots, settings, request, request.cache_from, lambda text: display.show(-1, "note", {"text": text}))
         built = build_target(roots, settings, request, material, display)
-        record = finish(roots, request, built.state, names)
+        take_out(roots, settings, request, built.states, request.cache_to)
+        record = deliver(roots, settings, request, built.state, names)
+    return record, [name for name in built.unused if not name.startswith(_OWN_ARGUMENTS)]
+
+
+def deliver(
+    roots: Roots, settings: Settings, request: Request, state: State, names: Sequence[str]
+) -> ImageRecord | None:
+    """Makes the image and writes the outputs; the caller holds the lease of crate.storage.images."""
+    outputs = request.outputs
+    for output in outputs:
+        if not output.wants_image:
+            write_files(roots, state, output)
+    if outputs and not any(output.wants_image for output in outputs):
+        return None
+    record = finish(roots, request, state, names)
+    for output in outputs:
+        if output.type in ("oci", "docker"):
+            write_image(roots, record, names, output)
+        if output.pushes:
+            for name in names:
+                push_apart(roots, settings, record["id"], name, request.pull_options)
     journal.record(roots, "image", "build", record["id"], next(iter(names), ""))
-    return record, built.unused
+    return record
 
 
 def build_target(roots: Roots, settings: Settings, request: Request, material: Material, display: Display) -> Built:
     """What the target stage becomes; the caller holds the lease of crate.storage.images."""
     dockerfile = material.dockerfile
+    if request.base:
+        first, *rest = dockerfile.stages
+        dockerfile = replace(dockerfile, stages=(replace(first, base=request.base), *rest))
     contexts = [*(name for name in material.trees if name), *material.images]
     arguments = Arguments(dockerfile, request.arguments, platforms.host(), request.platform, request.target)
     graph = resolve(dockerfile, arguments, request.target, contexts)
     staging.sweep(roots)
-    sweep_groups()
+    sweep_groups(str(request.run.get("cgroup_parent") or settings.get("containers.cgroup_parent") or "/crate"))
     label = f"build-{os.urandom(8).hex()}"
     directory = staging.make(roots, label)
     os.makedirs(f"{roots.graphroot}/cache/build/steps", 0o700, exist_ok=True)
@@ -74,6 +113,7 @@ def build_target(roots: Roots, settings: Settings, request: Request, material: M
         material.trees,
         material.images,
         directory,
+        display.shows_output,
     )
     display.plan(graph)
 
@@ -83,10 +123,12 @@ def build_target(roots: Roots, settings: Settings, request: Request, material: M
         return state, sorted(arguments.taken)
 
     try:
-        workers = Workers(directory, graph.wanted, build_stage, display, request.jobs)
-        state = workers.run(graph.target)
+        wanted = graph.wanted[::-1] if request.backwards else graph.wanted
+        workers = Workers(directory, wanted, build_stage, display, request.jobs)
+        workers.run()
+        states = [workers.state(index) for index in graph.wanted]
     finally:
         staging.sweep(roots)  # what was fetched for ADD
         remove_tree(f"{roots.graphroot}/stage", os.path.basename(directory))
     arguments.taken.update(workers.taken)
-    return Built(state, arguments.not_consumed())
+    return Built(states, arguments.not_consumed())

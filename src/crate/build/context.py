@@ -178,7 +178,7 @@ class ContextOpener:
                 context.dockerfile_name = os.path.join(place, name) if is_local and place != "." else name
                 return
         if given:
-            raise NotFoundError(f"cannot read {given}: there is no such file, also not in {context.tree.label}")
+            raise NotFoundError(f"cannot read {given}: no such file or directory, also not in {context.tree.label}")
         where = place if is_local else context.tree.label
         raise NotFoundError(
             f"no Containerfile or Dockerfile specified or found in {where}", "name it with --file, or -f - for stdin"

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Called by the build's process alone, which has one thread."""
+    """Called by the build's process alone, which has one thread. Stage -1 is none: the build itself."""
+
+    #: is what commands say seen as they say it? Else an error repeats the end of it
+    shows_output = False
 
     def plan(self, graph: Graph) -> None:
         """The stages are known, and which of them are needed."""

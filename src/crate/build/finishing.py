@@ -9,7 +9,7 @@ from crate.build import configuring
 from crate.build.state import State, key_of
 from crate.errors import ImageError
 from crate.image import making
-from crate.storage import build_cache, content, layers
+from crate.storage import build_cache, content, image_record, images, layers
 from crate.storage.difference import write_difference
 from crate.storage.layer_pack import LayerPack
 from crate.storage.layer_work import clamp_times
@@ -34,11 +34,26 @@ def finish(roots: Roots, request: Request, state: State, names: Sequence[str]) -
         _squash(roots, request, state, state.inherited[0])
     _check_blobs(roots, state)
     config = _image_config(roots, request, state)
+    base = image_record.by_id(roots, state.image) if state.image else None
+    if base and _is_same(base["config"], config):
+        for name in names:  # nothing was changed: the base image has one more name
+            images.tag(roots, base["id"], name)
+        return image_record.by_id(roots, base["id"]) or base
     annotations = dict(request.annotations)
     if request.format == "oci" and state.base[1]:
         annotations = {BASE_DIGEST: state.base[1], BASE_NAME: state.base[0], **annotations}
     descriptors: Any = state.descriptors
     return making.make(roots, config, descriptors, names, form=request.format, annotations=annotations)
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Are these two image configs equal, but for their time?"""
+
+    def told(document: dict[str, Any]) -> dict[str, Any]:
+        config = {key: value for key, value in (document.get("config") or {}).items() if value}
+        return {**{key: value for key, value in document.items() if value}, "config": config, "created": ""}
+
+    return told(one) == told(other)
 
 
 def _adjust(request: Request, state: State) -> None:
@@ -67,7 +82,7 @@ def _image_config(roots: Roots, request: Request, state: State) -> dict[str, Any
         "os": state.os,
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": state.diff_ids},
-        "history": state.history,
+        "history": [] if request.omits_history else state.history,
     }
     document = {key: value for key, value in document.items() if value != ""}
     return {"created": _created(roots, request, state, document), **document}

@@ -44,5 +44,3 @@ def check_options(options: Mapping[str, Any]) -> None:
     isolation = options.get("isolation")
     if isolation and isolation not in _ISOLATIONS:
         raise UsageError(f'unrecognized isolation type "{isolation}"', f"one of {', '.join(_ISOLATIONS)}")
-    if len(options.get("platform") or ()) > 1 or any("," in one for one in options.get("platform") or ()):
-        raise UsageError("cannot build for several platforms at once", "build each, then join them: manifest create")

@@ -12,6 +12,8 @@ from crate.oci import platform as platforms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crate.build.cache_exchange import Place
+    from crate.build.outputs import Output
     from crate.oci.platform import Platform
 
 PULL_POLICIES = ("always", "missing", "never", "newer")
@@ -51,7 +53,8 @@ class Secret:
 class Request:
     """One build. `arguments`: --build-arg; `run`: options of `run` for its processes; `epoch`: seconds, or None.
 
-    `exact_times`: every file gets the time `epoch` (--timestamp), not only those that are later.
+    `backwards`: the stages begin in the opposite order. `exact_times`: every file gets the time `epoch` (--timestamp),
+    not only those that are later.
     """
 
     platform: Platform
@@ -81,6 +84,11 @@ class Request:
     secrets: dict[str, Secret] = field(default_factory=dict)
     agents: dict[str, str] = field(default_factory=dict)
     jobs: int = 0
+    backwards: bool = False
+    omits_history: bool = False
+    outputs: list[Output] = field(default_factory=list)
+    cache_from: list[Place] = field(default_factory=list)
+    cache_to: list[Place] = field(default_factory=list)
 
     @property
     def latest_ns(self) -> int:
@@ -90,6 +98,8 @@ class Request:
 
 def make_request(options: Mapping[str, Any], environ: Mapping[str, str]) -> Request:
     """The request of `build` with these options. UsageError."""
+    from crate.build.cache_exchange import parse_places
+    from crate.build.outputs import Output, parse_outputs
     from crate.build.secrets import parse_agents, parse_secrets
     from crate.image.making import check_format
 
@@ -105,20 +115,34 @@ def make_request(options: Mapping[str, Any], environ: Mapping[str, str]) -> Requ
     request.base = options.get("from_") or ""
     request.format = check_format(options.get("format"))
     request.pull = _pull(options)
+    authfile = options.get("authfile")
+    if authfile and not os.path.exists(authfile):
+        raise UsageError(f"checking authfile: stat {authfile}: no such file or directory")
     request.pull_options = {key: options.get(key) for key in _PULL_OPTIONS}
-    request.cache = not options.get("no_cache")
+    layers = options.get("layers")
+    if layers is None:
+        layers = environ.get("BUILDAH_LAYERS", "").lower() not in ("false", "0", "f")
+    request.layers = bool(layers)
+    request.cache = not options.get("no_cache") and request.layers  # as podman: without layers no cache is looked at
     request.cache_ttl = _ttl(options.get("cache_ttl"))
     request.uncached_stages = [name for name in options.get("no_cache_filter") or () if name]
-    request.layers = options.get("layers") is not False
     request.squash = bool(options.get("squash"))
     request.squash_all = bool(options.get("squash_all"))
     _set_times(request, options, environ)
     request.run = {key: options[key] for key in RUN_OPTIONS if options.get(key) not in (None, [], False)}
+    if options.get("no_hostname"):
+        request.run["pod_without"] = ["hostname"]
     request.network = options.get("network") or "default"
     request.insecure = "security.insecure" in (options.get("allow") or ())
     request.secrets = parse_secrets(options.get("secret") or ())
     request.agents = parse_agents(options.get("ssh") or (), environ)
     request.jobs = _jobs(options.get("jobs"))
+    request.omits_history = bool(options.get("omit_history"))
+    request.outputs = parse_outputs(options.get("output") or ())
+    if options.get("push"):
+        request.outputs.append(Output("registry"))
+    request.cache_from = parse_places("cache-from", options.get("cache_from") or ())
+    request.cache_to = parse_places("cache-to", options.get("cache_to") or ())
     return request
 
 

@@ -12,8 +12,10 @@ from crate.build.cache_mounts import take_cache
 from crate.build.copying import Rules, select
 from crate.build.dockerfile_error import Fault
 from crate.linux import mount as m
+from crate.linux import namespace
 from crate.linux.fs import O_PATH
-from crate.runtime.mounts import MountOptions, apply_attributes, bind_clone, file_system
+from crate.ns.lending import lend
+from crate.runtime.mounts import MountOptions, apply_attributes, attach, bind_clone, file_system
 from crate.runtime.paths import open_in_root
 from crate.storage.durable import write_all
 from crate.storage.rootfs import mount_rootfs, mount_upon
@@ -117,34 +119,50 @@ class RunMounts:
 
     def _bind(self, mount: Mount, place: str) -> int:
         source = self._trees.source(mount.origin)
-        tree = self._trees.tree(source)
-        root_fd = -1
+        tree, layers = self._trees.tree(source), self._trees.layers(source)
+        os.mkdir(place)
         if mount.read_only:
-            fd = self._open(tree.root_fd, mount) if not tree.has_ignored else self._filtered(mount, place)
-        else:
-            os.mkdir(place)
-            for name in ("upper", "work"):
-                os.mkdir(f"{place}/{name}", 0o755)
-            layers = self._trees.layers(source)
-            roots = self._session.roots
             if layers is not None:
-                root_fd = mount_rootfs(roots, place, layers, volatile=True)
+                made = self._part(tree.root_fd, place, mount)
             else:
-                root_fd = mount_upon(roots, place, os.readlink(f"/proc/self/fd/{tree.root_fd}"), volatile=True)
-            try:
-                fd = self._open(root_fd, mount)
-            except BaseException:
-                os.close(root_fd)
-                raise
+                made = self._clone(
+                    self._filtered(mount, place) if tree.has_ignored else self._open(tree.root_fd, mount)
+                )
+            apply_attributes(made, MountOptions(["ro"]), False)
+            return made
+        for name in ("upper", "work", "root"):
+            os.mkdir(f"{place}/{name}", 0o755)
+        roots = self._session.roots
+        if layers is not None:
+            root_fd = mount_rootfs(roots, place, layers, volatile=True)
+        else:
+            root_fd = mount_upon(roots, place, os.readlink(f"/proc/self/fd/{tree.root_fd}"), volatile=True)
         try:
-            made = bind_clone(fd, recursive=False)
+            return self._part(root_fd, f"{place}/root", mount)
+        finally:
+            os.close(root_fd)
+
+    def _clone(self, fd: int) -> int:
+        try:
+            return bind_clone(fd, recursive=False)
         finally:
             os.close(fd)
-            if root_fd >= 0:
-                os.close(root_fd)  # not before: a detached mount is gone with its last descriptor
-        if mount.read_only:
-            apply_attributes(made, MountOptions(["ro"]), False)
-        return made
+
+    def _part(self, root_fd: int, place: str, mount: Mount) -> int:
+        """A detached mount of what `source` leads to in a detached mount, of which kernels before 6.15 clone no part:
+        a child attaches that one where nobody sees it."""
+
+        def find() -> int:
+            namespace.unshare(namespace.CLONE_NEWNS)
+            m.mount("", "/", None, m.MS_REC | m.MS_PRIVATE)
+            place_fd = os.open(place, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            attach(root_fd, place_fd)
+            return bind_clone(open_in_root(root_fd, mount.source or ".", O_PATH), recursive=False)
+
+        try:
+            return lend(find)
+        except OSError as error:
+            raise Fault(f'cannot mount "{mount.source}": {error.strerror}', mount.source) from None
 
     def _open(self, root_fd: int, mount: Mount) -> int:
         try:
@@ -162,7 +180,6 @@ class RunMounts:
             raise Fault(f'"{mount.source}": not found', mount.source)
         if not found.is_directory:
             return self._open(tree.root_fd, mount)
-        os.mkdir(place)
         start = len(found.path) + 1 if found.path else 0
         for one in tree.walk(found.path):
             target = f"{place}/{one.path[start:]}"

@@ -12,11 +12,11 @@ from crate.build import configuring
 from crate.build import instructions as kinds
 from crate.build.bases import scratch
 from crate.build.dockerfile import parse_trigger
-from crate.build.dockerfile_error import Fault, located
+from crate.build.dockerfile_error import Fault
 from crate.build.expanding import expanded
 from crate.build.run_mounts import RunMounts
 from crate.build.stages import SCRATCH, STAGE
-from crate.build.step_error import of_instruction, of_run
+from crate.build.step_error import of_fault, of_instruction, of_run
 from crate.build.step_process import HOSTNAME, Step, StepProcess
 from crate.build.steps import Steps
 from crate.build.transfer import Transfer, owner_of
@@ -70,10 +70,7 @@ class StageBuild:
                 try:
                     known = self._execute(state, scope, instruction)
                 except Fault as fault:
-                    dockerfile = self._session.dockerfile
-                    raise located(
-                        fault, dockerfile.name, instruction.line, dockerfile.source, instruction.last_line
-                    ) from None
+                    raise of_fault(fault, instruction, self._session.dockerfile) from None
                 except CrateError as error:
                     raise of_instruction(error, instruction, self._session.dockerfile) from None
             self._reporter.made(state.layers[-1] if state.layers else "", known)

@@ -17,7 +17,7 @@ class State:
     (of a manifest) are; of a base image some may have no blob here. `files_key` names the content of the layers in the
     cache, `key` besides all that was configured. `base` is the name and digest that labels tell, `inherited` how many
     of the layers and steps of history came from the base image, `onbuild` its triggers;
-    `variables` those of the stage's end, and its ARGs.
+    `variables` those of the stage's end, and its ARGs; `keys` of all records of the cache that made it.
     """
 
     architecture: str
@@ -36,6 +36,7 @@ class State:
     inherited: tuple[int, int] = (0, 0)
     onbuild: list[str] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
     image: str = ""
 
     def copy(self) -> State:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crate.build.dockerfile_error import located
 from crate.errors import CrateError
 
 if TYPE_CHECKING:
+    from crate.build.dockerfile_error import Fault
     from crate.build.instructions import Dockerfile, Instruction
 
 _LINES = 15
@@ -24,6 +26,14 @@ def of_run(status: int, instruction: Instruction, dockerfile: Dockerfile, output
             f"  | {''.join(c if c.isprintable() or c == chr(9) else '?' for c in line)}" for line in said
         )
     return error
+
+
+def of_fault(fault: Fault, instruction: Instruction, dockerfile: Dockerfile) -> CrateError:
+    """The error of an instruction that cannot be executed, with a caret under the word that is at fault."""
+    first = instruction.text.partition("\n")[0]
+    fault.message = f'building at STEP "{first}": {fault.message}'
+    source = dockerfile.source if instruction.line else instruction.text.split("\n")
+    return located(fault, dockerfile.name, instruction.line or 1, source, instruction.last_line)
 
 
 def of_instruction(error: CrateError, instruction: Instruction, dockerfile: Dockerfile) -> CrateError:

@@ -192,8 +192,9 @@ class StepProcess:
         return plan
 
 
-def sweep_groups(parent: str = "/crate") -> None:
+def sweep_groups(parent: str) -> None:
     """Removes the cgroups of processes whose build was killed."""
+    parent = f"/{parent.strip('/')}"
     for directory in cgroup.find(parent).directories():
         try:
             names = os.listdir(directory)

@@ -44,6 +44,7 @@ class Steps:
     def configured(self, state: State, created_by: str, text: str) -> bool:
         """Notes a step that changed no file: its entry of the history. True when it was known."""
         state.key = key_of(state.key, "configure", text, created_by, self._times)
+        state.keys.append(state.key)
         record = self._find(state, state.key)
         created = record["created"] if record else self._now()
         if not record:
@@ -85,6 +86,7 @@ class Steps:
         else:
             entry["empty_layer"] = True
         state.files_key = files_key
+        state.keys.append(files_key)
         state.key = key_of(state.key, "files", files_key, created_by)
         _add_history(state, entry)
         return known
@@ -111,7 +113,7 @@ class Steps:
             else:
                 work.seal(self._request.latest_ns, self._request.exact_times)
                 assert work.unpacked
-                layers.publish(self._roots, [work])
+                layers.publish(self._roots, [work], synced=False)
                 record |= {
                     "layer": work.chain_id,
                     "diff_id": work.diff_id,

@@ -93,6 +93,10 @@ class Tree:
             return True
         return ignore.has_exceptions and found.is_directory and next(self.walk(found.path), None) is not None
 
+    def like(self, root_fd: int) -> Tree:
+        """Another tree with the same label and rules."""
+        return Tree(root_fd, self.label, resets_owner=self.resets_owner, ignore=self._ignore)
+
     @property
     def has_ignored(self) -> bool:
         """May anything beneath the descriptor be left out?"""

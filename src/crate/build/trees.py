@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crate.build import bases
 from crate.build.stages import CONTEXT, IMAGE, STAGE, Source
 from crate.build.tree import Tree
-from crate.errors import UsageError
+from crate.errors import NotFoundError, UsageError
 from crate.oci import platform as platforms
 from crate.storage.rootfs import mount_layers
 
@@ -87,9 +87,8 @@ class Trees:
             options["platform"] = str(platform)
         try:
             record = bases.find_image(session.roots, session.settings, name, request.pull, options, self._reporter.note)
-        except Exception as error:
-            if likely and hasattr(error, "message"):
-                error.message += likely
+        except NotFoundError as error:
+            error.message = f"creating build container: {error.message}{likely}"
             raise
         return bases.of_image(session.roots, record, name)
 

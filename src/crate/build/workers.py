@@ -47,6 +47,7 @@ class Reporter:
         self._index = index
         self._socket = end
         self._last = b""
+        self._has_turn = False
 
     def _send(self, message: str, **fields: Any) -> None:
         self._socket.send(json.dumps({"message": message, **fields}).encode("utf-8", "surrogateescape"))
@@ -78,8 +79,13 @@ class Reporter:
         """What another stage has become, as soon as it is done."""
         path = f"{self._directory}/stage-{index}.json"
         if not os.access(path, os.F_OK):
+            has_turn = self._has_turn
+            if has_turn:
+                self.end()  # whoever it waits for needs one
             self._send("need", stage=index)
             self._wait()
+            if has_turn:
+                self.begin()
         with open(path, "rb") as file:
             return State.from_json(file.read())
 
@@ -95,9 +101,11 @@ class Reporter:
         """Waits for the turn."""
         self._send("turn")
         self._wait()
+        self._has_turn = True
 
     def end(self) -> None:
         """Gives it back."""
+        self._has_turn = False
         self._send("over")
 
     def done(self, state: State, taken: Sequence[str]) -> None:
@@ -154,9 +162,10 @@ class Workers:
         self.taken: set[str] = set()
         self._wanted = list(wanted)
 
-    def run(self, target: int) -> State:
-        """The state of the target. Raises what a stage failed with; all processes have ended then."""
+    def run(self) -> None:
+        """Builds all. Raises what a stage failed with; all processes have ended then."""
         failure: CrateError | None = None
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is under way is undone
         try:
             for index in self._wanted:
                 self._start(index)
@@ -164,9 +173,13 @@ class Workers:
                 failure = self._step()
         finally:
             self._end()
+            signal.signal(signal.SIGTERM, before)
         if failure:
             raise failure
-        with open(f"{self._directory}/stage-{target}.json", "rb") as file:
+
+    def state(self, index: int) -> State:
+        """What a stage has become."""
+        with open(f"{self._directory}/stage-{index}.json", "rb") as file:
             return State.from_json(file.read())
 
     def _start(self, index: int) -> None:

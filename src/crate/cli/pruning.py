@@ -74,6 +74,15 @@ def pods(engine: Engine, options: dict[str, Any], pruned: Pruned) -> None:
         pruned.add("Deleted Pods", pod_verbs.prune(engine))
 
 
+def cache(engine: Engine, options: dict[str, Any], pruned: Pruned) -> None:
+    """Removes what the cache of builds keeps; without --all only what no image stands on."""
+    from crate.build.pruning import prune as prune_cache
+    from crate.cli.image.users import users
+
+    removed, freed = prune_cache(engine.roots, users(engine).layers, everything=bool(options["all"]))
+    pruned.add("Deleted build cache objects", [item.id[:25] for item in removed if item.id != "-"], freed)
+
+
 def images(engine: Engine, options: dict[str, Any], pruned: Pruned) -> None:
     """Removes the images without a name, with --all those without a container, that match."""
     from crate.cli.image.users import users

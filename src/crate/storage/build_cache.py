@@ -88,8 +88,12 @@ class Turn:
         self._lease = Lease(f"{roots.runroot}/leases/build-{key}")
 
     def __enter__(self) -> Turn:
-        self._lease.acquire()
-        return self
+        while True:
+            try:
+                self._lease.acquire()
+            except FileNotFoundError:
+                continue  # whoever had it took the file away: a new one
+            return self
 
     def __exit__(self, *exception: object) -> None:
         os.unlink(self._lease.path)  # who waits looks whether what it got is still there

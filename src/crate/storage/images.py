@@ -42,10 +42,13 @@ def enroll(
     """
     if not synced:
         sync_file_system(f"{roots.graphroot}/images")
+        if os.stat(f"{roots.graphroot}/images").st_dev != os.stat(f"{roots.graphroot}/layers").st_dev:
+            sync_file_system(f"{roots.graphroot}/layers")
     with Lock(f"{roots.graphroot}/images"):
         gone = layers.missing(roots, record["layers"])
         if gone:
             raise StateError(f"layer {gone[0][:12]} was removed meanwhile", "pull the image again")
+        layers.note_synced(roots, record["layers"])
         given = list(references)
         known = image_record.by_id(roots, record["id"])
         image_record.put(roots, image_record.with_former(record, given, known), digests)

@@ -5,6 +5,7 @@
     layers/<chain id>/alias        a link that says `l/<alias>`
     layers/l/<alias>               a link to ../<chain id>/diff: a short name, for mount options are bounded
     layers/<chain id>/flat         crate.storage.merge
+    layers/<chain id>/unsynced     a link that says the boot id: it may be lost in a power cut until it is synced
 
 A chain id names a layer with all that lie below it (image-spec config.md, "Layer ChainID"): the same tar on another
 base is another layer here.
@@ -19,6 +20,7 @@ from crate.oci import digest as digests
 from crate.oci import json
 from crate.storage import staging
 from crate.storage.durable import read_file, sync_directory, sync_file_system, write_file
+from crate.storage.roots import boot_id
 from crate.storage.settle import settle
 from crate.storage.trash import remove_tree, throw
 from crate.storage.unpack import Unpacker
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 _ALIAS_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ALIAS_LENGTH = 3
 _CHUNK = 1 << 18
+_UNSYNCED = "unsynced"
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[str]:
@@ -60,7 +63,22 @@ def chain_ids(diff_ids: Iterable[str]) -> list[str]:
 
 def exists(roots: Roots, chain_id: str) -> bool:
     """Is the layer there, whole?"""
-    return os.access(f"{roots.graphroot}/layers/{chain_id}/layer.json", os.F_OK)
+    place = f"{roots.graphroot}/layers/{chain_id}"
+    return os.access(f"{place}/layer.json", os.F_OK) and not _is_doubtful(place)
+
+
+def _is_doubtful(place: str) -> bool:
+    """Was the layer published without a sync, in another boot? A power cut may have emptied its files."""
+    try:
+        return os.readlink(f"{place}/{_UNSYNCED}") != boot_id()
+    except OSError:
+        return False
+
+
+def note_synced(roots: Roots, chains: Iterable[str]) -> None:
+    """These layers are on the disk by now: see `publish`."""
+    for chain in chains:
+        _unlink(f"{roots.graphroot}/layers/{chain}/{_UNSYNCED}")
 
 
 def missing(roots: Roots, chains: Iterable[str]) -> list[str]:
@@ -172,21 +190,24 @@ def unpack_blob(layer: LayerUnpack, path: str) -> None:
         os.close(fd)
 
 
-def publish(roots: Roots, layers: Sequence[LayerTree]) -> None:
+def publish(roots: Roots, layers: Sequence[LayerTree], *, synced: bool = True) -> None:
     """Makes finished layers of one image visible, bottom first, durable: one sync for all that was written so far.
+
+    Without `synced` nothing waits for the disk: the layers count until the next boot, and for good once an image with
+    them was enrolled (crate.storage.images).
 
     The layers below the first of them are there already. One that another process published meanwhile is dropped here
     and taken from there. Raises ImageError where a layer contradicts the ones below it: all are dropped then.
     """
     try:
-        _publish(roots, layers)
+        _publish(roots, layers, synced)
     except BaseException:
         for layer in layers:
             layer.abort()
         raise
 
 
-def _publish(roots: Roots, layers: Sequence[LayerTree]) -> None:
+def _publish(roots: Roots, layers: Sequence[LayerTree], synced: bool) -> None:
     staged: dict[str, LayerTree] = {}
     parents: dict[str, str] = {}
     for layer in layers:
@@ -202,15 +223,23 @@ def _publish(roots: Roots, layers: Sequence[LayerTree]) -> None:
             settle(f"{layer.stage}/diff", layer.unpacked, below)
         _describe(roots, layer)
     directory = f"{roots.graphroot}/layers"
-    sync_file_system(directory)
+    if synced:
+        sync_file_system(directory)
     for layer in layers:
+        place = f"{directory}/{layer.chain_id}"
+        if not synced:
+            os.symlink(boot_id(), f"{layer.stage}/{_UNSYNCED}")
+        if _is_doubtful(place):
+            remove(roots, layer.chain_id)
         try:
-            os.rename(layer.stage, f"{directory}/{layer.chain_id}")
+            os.rename(layer.stage, place)
         except OSError:
             if not exists(roots, layer.chain_id):
                 raise
             _unlink(f"{directory}/{_alias_of(layer.stage)}")
             layer.abort()
+    if not synced:
+        return
     sync_directory(directory)
     _share(roots, [layer.chain_id for layer in layers])
 

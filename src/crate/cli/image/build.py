@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def main(options: dict[str, Any]) -> int:
-    """Shows the steps, then prints the ID of the image."""
+    """Shows the steps, then prints the ID of the image; with --prove 1 when two builds differ."""
     import os
 
     import crate.engine
@@ -20,19 +20,35 @@ def main(options: dict[str, Any]) -> int:
     from crate.build.request import make_request
     from crate.cli import output
     from crate.cli.build_display import display_of
+    from crate.cli.image import build_result
     from crate.engine.commit import local_name
 
     check_options(options)
-    request = make_request(options, os.environ)
-    names = [local_name(name) for name in request.names]
+    platforms = [one for text in options["platform"] or ("",) for one in text.split(",")]
+    requests = [make_request({**options, "platform": platform}, os.environ) for platform in platforms]
+    named = [*requests[0].names, *(name for one in requests[0].outputs for name in one.names)]
+    names = list(dict.fromkeys(local_name(name) for name in named))
+    listed = options["manifest"] or build_result.list_name(requests, names)
+    display = display_of(options)
     engine = crate.engine.open(options["globals"])
-    with open_material(engine.roots, engine.settings, options) as material, display_of(options, names) as display:
+    with open_material(engine.roots, engine.settings, options) as material:
         for warning in material.dockerfile.warnings:
             output.warn(f"[Warning] {warning}")
-        record, unused = build(engine.roots, engine.settings, request, material, names, display)
+        if options["check"]:
+            return 0
+        if options["prove"]:
+            return build_result.prove_it(engine, requests[0], material, names, display)
+        unused: list[str] = []
+        records = []
+        with display:
+            for request in requests:
+                own = names if len(requests) == 1 else []
+                record, unused = build(engine.roots, engine.settings, request, material, own, display)
+                records.append(record)
     if unused:
         output.warn(f"[Warning] one or more build args were not consumed: [{' '.join(unused)}]")
-    output.line(record["id"])
+    display.done(names)
+    build_result.tell(engine, [record for record in records if record], names, listed, options)
     return 0
 
 

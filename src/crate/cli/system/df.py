@@ -34,7 +34,10 @@ def main(options: dict[str, Any]) -> int:
 
         output.write(verbose(engine, usage))
         return 0
-    rows = [_row(row) for row in usage.summary()]
+    from crate.build.pruning import summary
+
+    cache = summary(engine.roots)
+    rows = [_row(row) for row in [*usage.summary(), *([cache] if cache["total"] else ())]]
     output.write(formats.listing(rows, _COLUMNS, options, further=_FURTHER, objects=lambda: rows))
     return 0
 

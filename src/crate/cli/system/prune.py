@@ -28,6 +28,8 @@ def main(options: dict[str, Any]) -> int:
     if options["volumes"]:
         pruning.volumes(engine, options, pruned, named=False)
     pruning.images(engine, options, pruned)
+    if not options["filter"]:
+        pruning.cache(engine, options, pruned)
     pruned.show()
     return 0
 
@@ -40,6 +42,8 @@ def _warning(options: dict[str, Any]) -> str:
         kinds.append("all images without at least one container associated with them")
     else:
         kinds.append("all dangling images")
+    if not options["filter"]:
+        kinds.append("all build cache" if options["all"] else "all dangling build cache")
     text = "This will remove:\n" + "".join(f"  - {kind}\n" for kind in kinds)
     if options["filter"]:
         text += "\n  Items to be pruned will be filtered with:\n"
@@ -60,7 +64,7 @@ def declare(app: Typer) -> None:
         flag("--external", help="Accepted for podman's scripts: no other program's data is touched", hidden=True),
         many("--filter", help="Remove only what matches (until=, label=)", metavar="key=value"),
         help="Remove unused data",
-        description="Containers that do not run, ended pods, networks and images that no container uses.",
+        description="Containers that do not run, ended pods, networks and images that no container uses, build cache.",
         examples="""
             crate system prune
             crate system prune -af --volumes

@@ -1,0 +1,73 @@
+"""Builds: twenty steps cold and warm, twenty thousand small files, two heavy stages side by side and in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.timing import Case, Row, alternate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.engines import Engine
+    from bench.stage import Stage
+
+STEPS, DIRECTORIES, FILES = 20, 200, 100
+_HEAVY = "i=0; while [ $i -lt 400000 ]; do i=$((i + 1)); done; echo $i > /{0}"
+
+
+def steps(stage: Stage, rounds: int) -> Iterator[Row]:
+    """Twenty steps, half of them RUN: without the cache, and with all of it."""
+    place = _context(stage, "steps", f"FROM {stage.busybox}\n" + _twenty())
+    (place / "file").write_text("content\n")
+    options = ("build", "-q", "--layers", "--network", "none", "-t", "bench-steps")
+    for title, more in (("build of 20 steps, cold", ("--no-cache",)), ("build of 20 steps, warm", ())):
+        for engine in stage.engines:
+            engine(*options, str(place))  # the cache is filled, and the base image there
+        yield from alternate(title, [_case(engine, *options, *more, str(place)) for engine in stage.engines], rounds)
+
+
+def _twenty() -> str:
+    """RUN, COPY, ENV and LABEL by turns."""
+    lines = []
+    for number in range(STEPS // 4):
+        lines += [f"RUN echo {number} > /run{number}", f"COPY file /copied{number}", f"ENV E{number}=1"]
+        lines.append(f"RUN cat /copied{number} > /again{number}")
+    return "\n".join(lines) + "\n"
+
+
+def many_files(stage: Stage, rounds: int) -> Iterator[Row]:
+    """COPY of 20,000 small files, without the cache."""
+    place = _context(stage, "many", "FROM scratch\nCOPY files /files\n")
+    for directory in range(DIRECTORIES):
+        (place / "files" / str(directory)).mkdir(parents=True)
+        for number in range(FILES):
+            (place / "files" / str(directory) / str(number)).write_text(f"{directory} {number}\n" * 20)
+    options = ("build", "-q", "--layers", "--no-cache", "-t", "bench-many", str(place))
+    yield from alternate("COPY of 20,000 files", [_case(engine, *options) for engine in stage.engines], rounds)
+
+
+def stages(stage: Stage, rounds: int) -> Iterator[Row]:
+    """Two stages that compute for a while and do not need each other: as they come, and one after the other.
+
+    podman's own default is one after the other; it gets --jobs, too.
+    """
+    heavy = "".join(f"FROM {stage.busybox} AS {name}\nRUN {_HEAVY.format(name)}\n" for name in ("one", "two"))
+    copies = "FROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n"
+    place = _context(stage, "stages", heavy + copies)
+    options = ("build", "-q", "--layers", "--no-cache", "--network", "none", "-t", "bench-stages")
+    for title, jobs in (("two stages side by side", "2"), ("two stages in turn", "1")):
+        cases = [_case(engine, *options, "--jobs", jobs, str(place)) for engine in stage.engines]
+        yield from alternate(title, cases, rounds)
+
+
+def _context(stage: Stage, name: str, dockerfile: str) -> Path:
+    place: Path = stage.place / f"build-{name}"
+    place.mkdir()
+    (place / "Dockerfile").write_text(dockerfile)
+    return place
+
+
+def _case(engine: Engine, *arguments: str) -> Case:
+    return Case(engine.name, engine.command(*arguments), engine.environment)

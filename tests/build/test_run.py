@@ -1,0 +1,149 @@
+"""RUN: its process, its mounts, and what it must not leave behind."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from build.building import Builder
+
+pytestmark = pytest.mark.requires("root", "overlay", "busybox")
+
+
+def test_bind_mounts(builder: Builder) -> None:
+    builder.write("from-context", "context\n")
+    builder.write("ignored", "secret\n")
+    builder.write(".dockerignore", "ignored\n")
+    out = builder.build(
+        """
+        FROM BASE AS other
+        RUN mkdir /d && echo stage > /d/file
+        FROM BASE
+        RUN --mount=target=/ctx --mount=from=other,source=/d,target=/d,rw ls /ctx; cat /ctx/from-context /d/file; \\
+            echo changed > /d/file; cat /d/file; touch /ctx/x 2>/dev/null || echo read-only
+        RUN --mount=from=other,source=/d/file,target=/f cat /f; ls -d /ctx /d 2>&1 || true
+        """
+    )
+    said = out.split("STEP 2/3")[-1]
+    assert "Dockerfile\nfrom-context\ncontext\nstage\nchanged\nread-only\n" in said, "and nothing that is ignored"
+    assert "STEP 3/3" in said and "\nstage\nls: /ctx: No such" in said
+    image = out.split()[-1]
+    assert builder.layers(image)[-2:] == [{}, {}], "what was only mounted upon is in no layer"
+
+
+def test_cache_mount_outlives_the_build(builder: Builder) -> None:
+    dockerfile = """
+        FROM BASE
+        ARG N
+        RUN --mount=type=cache,target=/c,id=x,mode=0700,uid=5 echo $N >> /c/all; cat /c/all; stat -c '%a %u' /c
+        """
+    builder.build(dockerfile, "--build-arg", "N=1")
+    out = builder.build(dockerfile, "--build-arg", "N=2")
+    assert "\n1\n2\n700 5\n" in out
+    assert builder.layers(out.split()[-1])[-1] == {}
+    builder.crate.ok("builder", "prune", "-af")
+    assert "\n3\n700 5\n" in builder.build(dockerfile, "--build-arg", "N=3")
+
+
+def test_secrets_leave_no_trace(builder: Builder, tmp_path: Path) -> None:
+    secret = "s3cr3t-of-the-test"
+    (tmp_path / "token").write_text(secret)
+    builder.crate.environment["TOKEN"] = f"{secret}-variable"
+    out = builder.build(
+        """
+        FROM BASE
+        RUN --mount=type=secret,id=file,mode=0440,gid=7 wc -c < /run/secrets/file; stat -c '%a %g' /run/secrets/file
+        RUN --mount=type=secret,id=var,env=T echo "${#T}" in T
+        RUN --mount=type=secret,id=absent ls /run/secrets 2>&1; echo none
+        """,
+        *("--secret", f"id=file,src={tmp_path / 'token'}", "--secret", "id=var,env=TOKEN"),
+    )
+    assert "\n18\n440 7\n" in out and "\n27 in T\n" in out and "none\n" in out
+    found = [
+        path
+        for path in (builder.crate.root).rglob("*")
+        if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes()
+    ]
+    assert found == []
+    missing = builder.try_build("FROM BASE\nRUN --mount=type=secret,id=x,required true\n")
+    assert missing.status == 125 and "secret x: not found" in missing.err
+
+
+def test_agent_is_forwarded(builder: Builder, tmp_path: Path) -> None:
+    path = tmp_path / "agent"
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(path))
+        out = builder.build(
+            "FROM BASE\nRUN --mount=type=ssh stat -c '%n %F %i' $SSH_AUTH_SOCK\n", "--ssh", f"default={path}"
+        )
+    assert f"\n/run/buildkit/ssh_agent.0 socket {path.stat().st_ino}\n" in out
+    refused = builder.try_build("FROM BASE\nRUN --mount=type=ssh,required true\n")
+    assert refused.status == 125 and "unset ssh forward key default" in refused.err
+
+
+def test_environment_user_and_limits(builder: Builder) -> None:
+    out = builder.build(
+        """
+        FROM BASE
+        RUN echo 'app:x:1234:1234::/home/app:/bin/sh' >> /etc/passwd && echo 'app:x:1234:' >> /etc/group
+        USER app
+        WORKDIR /work
+        RUN id; pwd; echo $HOME; hostname; cat /proc/self/status | grep CapEff; ulimit -n; ls -ld /work
+        USER 0
+        RUN cat /proc/net/dev | grep -c : ; grep extra /etc/hosts; df -k /dev/shm | tail -1 | awk '{print $2}'
+        """,
+        *("--ulimit", "nofile=77:88", "--add-host", "extra:10.1.2.3", "--shm-size", "4m"),
+    )
+    assert "uid=1234(app) gid=1234(app)" in out and "/work\n/home/app\nbuildkitsandbox\n" in out
+    assert "CapEff:\t0000000000000000\n77\n" in out
+    assert "\n1\n10.1.2.3\textra\n4096\n" in out, "the loopback alone, with --network none"
+
+
+def test_heredocs(builder: Builder) -> None:
+    out = builder.build(
+        """FROM BASE
+RUN <<EOF
+echo one
+echo two $((1 + 1))
+EOF
+RUN <<EOF cat
+in
+EOF
+RUN <<EOF
+#!/bin/cat
+a program of its own
+EOF
+COPY <<"EOF" /copied
+kept $as it is
+EOF
+RUN cat /copied
+"""
+    )
+    assert "\none\ntwo 2\n" in out and "\nin\n" in out and "a program of its own\n" in out
+    assert "kept $as it is\n" in out
+
+
+def test_security_insecure_wants_to_be_allowed(builder: Builder) -> None:
+    dockerfile = "FROM BASE\nRUN --security=insecure mount -t tmpfs x /tmp && echo mounted\n"
+    assert "security.insecure is not allowed" in builder.try_build(dockerfile).err
+    assert "\nmounted\n" in builder.build(dockerfile, "--allow", "security.insecure")
+    assert builder.try_build("FROM BASE\nRUN mount -t tmpfs x /tmp\n").status not in (0, 125)
+
+
+def test_proxies_reach_run_and_nothing_else(builder: Builder) -> None:
+    dockerfile = "FROM BASE\nRUN echo $HTTP_PROXY\n"
+    assert "\nhttp://proxy:1\n" in builder.build(dockerfile, "--build-arg", "HTTP_PROXY=http://proxy:1")
+    again = builder.build(dockerfile, "--build-arg", "HTTP_PROXY=http://other:2")
+    assert "Using cache" in again
+    assert "http://" not in str(builder.config(again.split()[-1]))
+
+
+@pytest.mark.requires("nft")
+def test_default_network_is_the_bridge(builder: Builder) -> None:
+    dockerfile = "FROM BASE\nRUN ip -o addr show eth0 | grep -c 'inet '; grep -c nameserver /etc/resolv.conf\n"
+    assert "\n1\n" in builder.build(dockerfile, "--network", "default")
