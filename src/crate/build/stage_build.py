@@ -90,7 +90,8 @@ class StageBuild:
         try:
             state = scratch(platform) if base.kind == SCRATCH else self._trees.base(base, platform)
         except CrateError as error:
-            error.message = f"{self._session.dockerfile.name}:{self._stage.stage.line}: {error.message}"
+            # Behind the message, which begins with podman's words.
+            error.detail = f"  {self._session.dockerfile.name}:{self._stage.stage.line}: {self._stage.stage.text}"
             raise
         self._steps.begin(state)
         return state, arguments.scope(configuring.environment(state.config).items())
