@@ -85,7 +85,7 @@ class Directory:
         os.makedirs(path, exist_ok=True)
 
     def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
-        _copy(self._roots, digest, f"{self._path}/{digest.partition(':')[2]}")
+        copy_blob(self._roots, digest, f"{self._path}/{digest.partition(':')[2]}")
         progress.received(stored, size)
         progress.done(stored)
 
@@ -112,7 +112,7 @@ class Layout:
             progress.exists(stored)
             return
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        _copy(self._roots, digest, target)
+        copy_blob(self._roots, digest, target)
         progress.received(stored, size)
         progress.done(stored)
 
@@ -174,7 +174,7 @@ class Archive:
             index["manifests"] = [_descriptor(document, next(iter(self._names), self._name))]
             archive.add_bytes("index.json", json.dumps(index).encode())
             if self._is_docker:
-                archive.add_bytes("manifest.json", json.dumps([_docker_entry(document, self._names)]).encode())
+                archive.add_bytes("manifest.json", json.dumps([docker_entry(document, self._names)]).encode())
             archive.add_bytes("oci-layout", _LAYOUT.encode())
             archive.finish()
             os.rename(temporary, self._path)
@@ -188,7 +188,8 @@ class Archive:
         """Nothing is open."""
 
 
-def _copy(roots: Roots, digest: str, path: str) -> None:
+def copy_blob(roots: Roots, digest: str, path: str) -> None:
+    """Copies a blob of the store to a path, where it appears whole."""
     source_fd = content.open_blob(roots, digest)
     try:
         temporary, target_fd = _create_beside(path)
@@ -220,7 +221,8 @@ def _name_of(entry: object) -> str:
     return str(annotations.get(_REF_NAME) or "") if isinstance(annotations, dict) else ""
 
 
-def _docker_entry(document: Document, names: list[str]) -> dict[str, Any]:
+def docker_entry(document: Document, names: list[str]) -> dict[str, Any]:
+    """An image in the manifest.json of docker's archives."""
     return {
         "Config": f"blobs/{document.value['config']['digest'].replace(':', '/')}",
         "RepoTags": names or None,

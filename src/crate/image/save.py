@@ -9,13 +9,13 @@ import os
 
 from crate.errors import NotFoundError, UsageError
 from crate.image import local
+from crate.image.departures import copy_blob, docker_entry
 from crate.image.outgoing import Outgoing, Packing
 from crate.oci import image_spec, json, platform
 from crate.storage import content, images, journal
 from crate.storage.deflate import GZIP, TAR
 from crate.storage.durable import write_all, write_file
 from crate.storage.tree_archive import TreeArchive
-from crate.storage.tree_copy import copy_content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _write_directory(roots: Roots, saved: Sequence[_Saved], path: str, form: str
     """The documents that name the blobs come last: what was cut off is no image."""
     os.makedirs(path, exist_ok=True)
     if form == "docker-dir":
-        _put_all(saved, lambda *_: None, lambda digest: _copy(roots, digest, f"{path}/{digest.partition(':')[2]}"))
+        _put_all(saved, lambda *_: None, lambda digest: copy_blob(roots, digest, f"{path}/{digest.partition(':')[2]}"))
         write_file(None, f"{path}/version", "Directory Transport Version: 1.1\n", durable=False, mode=0o644)
         write_file(None, f"{path}/manifest.json", saved[0].document.body, durable=False, mode=0o644)
         return
@@ -140,7 +140,7 @@ def _write_directory(roots: Roots, saved: Sequence[_Saved], path: str, form: str
     def put_bytes(digest: str, body: bytes) -> None:
         write_file(None, f"{path}/{_place(digest)}", body, durable=False, mode=0o644)
 
-    _put_all(saved, put_bytes, lambda digest: _copy(roots, digest, f"{path}/{_place(digest)}"))
+    _put_all(saved, put_bytes, lambda digest: copy_blob(roots, digest, f"{path}/{_place(digest)}"))
     write_file(None, f"{path}/index.json", _index(saved), durable=False, mode=0o644)
     write_file(None, f"{path}/oci-layout", _LAYOUT, durable=False, mode=0o644)
 
@@ -149,26 +149,5 @@ def _place(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def _copy(roots: Roots, digest: str, path: str) -> None:
-    source_fd = content.open_blob(roots, digest)
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        target_fd = os.open(path, flags, 0o644)
-        try:
-            copy_content(source_fd, target_fd, os.fstat(source_fd).st_size)
-        finally:
-            os.close(target_fd)
-    finally:
-        os.close(source_fd)
-
-
 def _docker_manifest(saved: Sequence[_Saved]) -> bytes:
-    entries: list[dict[str, Any]] = [
-        {
-            "Config": _place(image.blobs[0]),
-            "RepoTags": image.names or None,
-            "Layers": [_place(digest) for digest in image.blobs[1:]],
-        }
-        for image in saved
-    ]
-    return json.dumps(entries).encode()
+    return json.dumps([docker_entry(image.document, image.names) for image in saved]).encode()
