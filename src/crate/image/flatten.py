@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from crate.storage.image_record import ImageRecord
     from crate.storage.roots import Roots
 
+_BEGINNING_MIN = 4  # of a digest; less is meant as a place
+
 
 def flatten(
     roots: Roots, text: str, names: Sequence[str] = (), *, first: str | None = None, keep_history: bool = False
@@ -63,7 +65,7 @@ def _place(record: ImageRecord, text: str, first: str) -> int:
             name.removeprefix("sha256:").startswith(beginning) for name in (chain, diff_id, str(descriptor["digest"]))
         )
     ]
-    if not beginning or not found:
+    if len(beginning) < _BEGINNING_MIN or not found:
         raise NotFoundError(f"{first}: no layer of {text}", f"give its place, 1 to {count}, or see: crate image tree")
     if len(found) > 1:
         raise UsageError(f"{first}: more than one layer of {text} begins so", "give more of the digest")
