@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import building, commands, files, idle, logs, moving, names, parallel, pulling, rootless, start
+from bench import building, commands, files, idle, logs, moving, names, parallel, pulling, rootless, start, traffic
 from bench.stage import Stage
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "stages": building.stages,
     "parallel": parallel.throughput,
     "idle": idle.hundred,
+    "networks": traffic.making,
+    "traffic": traffic.throughput,
     "names": names.all_pairs,
     "lookup": names.run_with_a_lookup,
 }
