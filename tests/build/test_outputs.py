@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from terminal import Terminal
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -96,6 +98,19 @@ def test_progress(builder: Builder) -> None:
     assert any(log["data"] == "c2FpZC1ieS1ydW4K" for line in lines for log in line.get("logs", ()))
     failed = builder.try_build("FROM BASE\nRUN echo reason; exit 3\n", "-q")
     assert failed.status == 3 and "| reason" in failed.err
+
+
+def test_a_terminal_shows_what_runs(builder: Builder) -> None:
+    builder.write("Dockerfile", "FROM crate.local/busybox\nRUN echo said-now; sleep 2\n")
+    words = builder.crate.command("build", "--network", "none", str(builder.context))
+    terminal = Terminal(words, {**builder.crate.environment, "TERM": "xterm"}, 30, 100)
+    try:
+        terminal.expect("[2/2] RUN echo said-now; sleep 2", 60)
+        terminal.expect("said-now\x1b[0m", 60)  # beneath the step, dim, while it runs
+        status, rest = terminal.end(60)
+    finally:
+        terminal.close()
+    assert status == 0 and "[2/2] RUN echo said-now; sleep 2  2." in rest
 
 
 def test_same_input_same_image(builder: Builder, crate: Crate) -> None:
