@@ -44,6 +44,7 @@ def test_changes_of_owners_succeed(rootless_crate: Crate, tmp_path: Path) -> Non
     result = alone(crate, *run, IMAGE, "sh", "-c", unpack)
     assert result.out == "unpacked" and result.status != 0, result
     assert alone(crate, *run, "--security-opt", "seccomp=unconfined", IMAGE, "chown", "33", "/bin").status == 1
+    assert "must map id 0" in alone(crate, *run, "--userns", "keep-id", IMAGE, "true").err
     # who may become nobody else is told so, not fooled
     assert alone(crate, *run, IMAGE, "busybox", "setuidgid", "nobody", "true").status != 0
     assert alone(crate, "run", "-d", "--name", "one", "--network", "none", IMAGE, "sleep", "1000").status == 0

@@ -230,6 +230,7 @@ def test_what_is_wrong_is_told(crate: Crate, busybox: str) -> None:
         (["--userns", "other"], "invalid USER mode: other"),
         (["--uidmap", "0:1:5", "--uidmap", "3:100:5"], "--uidmap: the mappings overlap at id 3"),
         (["--uidmap", "0:1:5", "--subuidname", "x"], "mutually exclusive"),
+        (["--uidmap", "5:200000:10"], "must map id 0"),
         (["--subuidname", "no-such"], 'no ranges found for user "no-such" in /etc/subuid'),
         (["--uidmap", "0:200000:5", "--user", "9"], "cannot use uid 9: not mapped into"),
     ):

@@ -26,13 +26,14 @@ _KINDS = {
     "attach": "stdin stdout stderr", "cgroup_manager": "cgroupfs",
     "condition": "created running paused stopped exited removed healthy unhealthy", "cgroupns": "host private",
     "cgroups": "enabled disabled", "format": "json table", "image_volume": "anonymous tmpfs ignore",
-    "ipc": "host none private shareable container:",
+    "limits": "strict best-effort", "ipc": "host none private shareable container:",
     "log_driver": "json-file k8s-file journald syslog local passthrough none",
     "log_level": "trace debug info warn error", "pid": "host private container:", "pull": "always missing never newer",
     "restart": "no always on-failure unless-stopped", "security_opt": "no-new-privileges seccomp=",
     "signal": "HUP INT QUIT KILL USR1 USR2 TERM STOP CONT", "stop_signal": "HUP INT QUIT KILL USR1 USR2 TERM",
-    "storage_driver": "overlay vfs", "systemd": "true false always", "type": "container image network pod volume",
-    "userns": "host keep-id nomap auto", "uts": "host private container:",
+    "storage_driver": "overlay fuse-overlayfs vfs", "systemd": "true false always",
+    "type": "container image network pod volume",
+    "userns": "host private auto keep-id nomap container: ns:", "uts": "host private container:",
 }  # fmt: skip
 _RUNNING = (
     "container.stop", "container.kill", "container.exec", "container.attach", "container.pause", "container.top",

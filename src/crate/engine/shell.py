@@ -208,6 +208,7 @@ def _make(engine: Engine, image: str, caller: Caller, options: dict[str, Any]) -
             "uts": "host",
             "userns": "keep-id" if caller.keeps_id else "host",
             "user": None if caller.keeps_id else "0:0",
+            "group_add": ["keep-groups"] if caller.keeps_id else [],
             "volume": [f"{path}:{path}:rslave" for path in kept],
             "no_hosts": False,
             "waits": True,

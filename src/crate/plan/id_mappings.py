@@ -61,6 +61,12 @@ class UserNamespace:
             raise _no_mode(mode)
 
     def _give(self, uids: list[LinuxIDMapping], gids: list[LinuxIDMapping]) -> None:
+        for maps in (uids, gids):
+            if all(one["containerID"] for one in maps):
+                raise UsageError(
+                    "the user namespace must map id 0, which sets up the container",
+                    "add --uidmap 0:FIRST:COUNT; for keep-id and nomap, subordinate ids (usermod --add-subuids)",
+                )
         self.mode = "private"
         self.request = {"kind": "given", "uids": uids, "gids": gids, "target": "", "size": 0}
 
