@@ -400,6 +400,8 @@ def test_what_an_ordinary_user_cannot_have_is_told(crate: Crate) -> None:
 
     assert "sctp" in refused("--network", "one", "-p", "80/sctp")
     assert "no such network" in refused("--network", "other")
+    crate.ok("network", "create", "--driver", "macvlan", "--subnet", "10.99.0.0/24", "wire")
+    assert "without root: its driver macvlan" in refused("--network", "wire")
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 81:
         for network in ("one", "pasta"):
             error = refused("--network", network, "-p", "81:80")
@@ -416,3 +418,10 @@ def test_unshare_goes_to_where_the_bridges_are(crate: Crate) -> None:
     crate.ok("rm", "-f", "-t", "0", "one")
     assert "uplink" in crate.ok("unshare", "--rootless-netns", "ip", "-o", "link")
     until(lambda: not children_of_user(crate, "passt"), what="the uplink ended with the command")
+
+
+def test_a_rate_of_a_running_container_can_be_changed(crate: Crate) -> None:
+    run(crate, "one", options=("--network-rate", "50mbit"))
+    crate.ok("update", "--network-rate", "80mbit", "one")
+    shown = crate.ok("unshare", "--rootless-netns", "tc", "qdisc", "show")
+    assert "80Mbit" in shown and "50Mbit" not in shown

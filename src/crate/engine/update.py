@@ -50,7 +50,9 @@ def _update(engine: Engine, container: Container, given: dict[str, Any]) -> None
     given = dict(given)
     if rates := given.pop("network_rate", None):
         from crate.engine import network_rates
+        from crate.net import sandbox
 
+        sandbox.enter_home(engine.roots)
         network_rates.update(container, record, state, rates)
     host = Host(engine.roots.rootless)
     record["options"], after = make_update(record["options"], before, given, host, engine.settings, warnings)

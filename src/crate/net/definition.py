@@ -16,7 +16,7 @@ from crate.net import store
 from crate.net.addresses import overlaps, parse_subnet
 from crate.net.bridge import find
 from crate.net.default_network import default_mtu, free_subnet, used_subnets
-from crate.net.endpoint import MTU, driver_of
+from crate.net.endpoint import MTU, UPLINK_MTU, driver_of
 from crate.net.rates import parse_rates
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _define(name: str, roots: Roots, settings: Settings, options: dict[str, Any]
             interface = interface or driver_options.get("bridge_name") or f"br-{identifier[:12]}"
             driver_options.pop("bridge_name", None)
             _check_interface(name, interface, route, others)
-            mtu = default_mtu(route)
+            mtu = UPLINK_MTU if roots.rootless else default_mtu(route)
             if "mtu" not in driver_options and mtu != MTU and driver == "bridge":
                 driver_options["mtu"] = str(mtu)
             subnets = _subnets(settings, options, others, used_subnets(route))

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 
 MTU = 1500
+#: of an ordinary user's networks: an uplink makes sockets of what it gets, and fewer packets are less work for it
+UPLINK_MTU = 65520
 _METRIC_STEP = 100
 
 

