@@ -131,7 +131,8 @@ def _join(
             raise
     finally:
         os.close(netns_fd)
-    etc_files.add_own_addresses(container.paths.directory, endpoint, record["hostname"])
+    own = f"{record['hostname']} {container.name}"
+    etc_files.add_own_addresses(container.paths.directory, endpoint, own)
     etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
 
 

@@ -37,6 +37,7 @@ def write(record: dict[str, Any], lease: Any, directory: str) -> None:
         texts["hosts"] = files.hosts_text(
             hostname,
             domainname=wanted["domainname"],
+            name=record.get("name") or "",
             addresses=[endpoint[key] for endpoint in endpoints for key in ("address", "address6") if endpoint[key]],
             add_host=wanted["hosts"],
             host_gateway=_host_address(lease, shares_host),
@@ -73,9 +74,9 @@ def renew_resolv_conf(directory: str, former: str | None, new: str | None) -> No
         _change(f"{directory}/resolv.conf", lambda before: new if before == former else before)
 
 
-def add_own_addresses(directory: str, endpoint: Endpoint, hostname: str) -> None:
-    """Adds lines for an endpoint to the /etc/hosts of a running container, as docker does."""
-    text = "".join(f"{address}\t{hostname}\n" for address in ip(endpoint))
+def add_own_addresses(directory: str, endpoint: Endpoint, names: str) -> None:
+    """Adds lines for an endpoint to the /etc/hosts of a running container, with its names, as docker does."""
+    text = "".join(f"{address}\t{names}\n" for address in ip(endpoint))
     _change(f"{directory}/hosts", lambda before: before + ("" if before.endswith("\n") else "\n") + text)
 
 

@@ -68,6 +68,7 @@ def hosts_text(
     hostname: str,
     *,
     domainname: str = "",
+    name: str = "",
     addresses: Sequence[str] = (),
     add_host: Sequence[str] = (),
     host_gateway: str = "",
@@ -75,8 +76,9 @@ def hosts_text(
 ) -> str:
     """The text of /etc/hosts.
 
-    `addresses` are the container's own (none: its name is 127.0.0.1); `host_gateway` is where the container reaches
-    the host; `host_file` is the host's text, which the modes that share the host's network start from.
+    `addresses` are the container's own (none: its name is 127.0.0.1), `name` its name, which follows its host name, as
+    in podman; `host_gateway` is where the container reaches the host; `host_file` is the host's text, which the modes
+    that share the host's network start from.
     """
     text = _LOCALHOST if host_file is None else host_file
     if text and not text.endswith("\n"):
@@ -98,6 +100,8 @@ def hosts_text(
     own_names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
     if "." in hostname and not domainname:
         own_names = f"{hostname} {hostname.partition('.')[0]}"
+    if name:
+        own_names += f" {name}"
     for address in addresses or ("127.0.0.1",):
         text += f"{address}\t{own_names}\n"
     return text

@@ -97,6 +97,7 @@ def test_hosts_of_a_container_with_an_address() -> None:
 
 def test_hosts_of_a_container_without_a_network() -> None:
     assert files.hosts_text("web").splitlines()[-1] == "127.0.0.1\tweb"
+    assert files.hosts_text("web", name="web").splitlines()[-1] == "127.0.0.1\tweb web"
 
 
 def test_hosts_with_a_domain() -> None:
