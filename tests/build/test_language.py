@@ -257,3 +257,9 @@ def test_faults_are_shown_with_their_place(builder: Builder) -> None:
     assert "Dockerfile:1: cannot pull" in builder.try_build("FROM localhost:1/nope\n").err
     warned = builder.try_build("FROM BASE\nRUN true \\\n\n&& true\n")
     assert "Empty continuation line found in: RUN true" in warned.err
+
+
+def test_a_message_of_any_length_arrives(builder: Builder) -> None:
+    result = builder.try_build("FROM BASE\nARG A=" + "\x02\U0001f600" * 8000 + "\nCOPY $A$A$A$A /\n")
+    assert result.status == 125 and 'Dockerfile:3: building at STEP "COPY' in result.err, result.err[:500]
+    assert "not found in the build context" in result.err and "unexpected" not in result.err

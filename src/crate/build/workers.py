@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _PACKET = 1 << 17
 _PIECE = 16384  # bytes of output a message
 _LAST = 16384
+_TEXT = 36000  # bytes of JSON of one text of a message
 _END_SECONDS = 10.0
 
 
@@ -73,7 +74,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Something for the user to see."""
-        self._send("note", text=text)
+        self._send("note", text=_fitting(text))
 
     def need(self, index: int) -> State:
         """What another stage has become, as soon as it is done."""
@@ -118,8 +119,13 @@ class Reporter:
 
     def failed(self, error: CrateError) -> None:
         """Why there is no such stage."""
-        shown = {"text": error.message[-65536:], "detail": error.detail[-65536:]}
-        self._send("failed", **shown, hint=error.hint, status=error.exit_status)
+        shown = {"text": _fitting(error.message), "detail": _fitting(error.detail)}
+        self._send("failed", **shown, hint=error.hint and _fitting(error.hint), status=error.exit_status)
+
+
+def _fitting(text: str) -> str:
+    """Begin and end of a text that is too long for a packet, in which a letter may take up to 12 bytes."""
+    return text if len(json.dumps(text)) <= _TEXT else f"{text[: _TEXT // 24]} … {text[-_TEXT // 24 :]}"
 
 
 class Turn:
