@@ -36,6 +36,35 @@ def test_bind_mounts(builder: Builder) -> None:
     assert builder.layers(image)[-2:] == [{}, {}], "what was only mounted upon is in no layer"
 
 
+def test_a_bind_that_may_be_written_shows_nothing_that_is_ignored(builder: Builder) -> None:
+    builder.write("d/kept", "kept\n")
+    builder.write("d/ignored", "secret\n")
+    builder.write(".dockerignore", "d/ignored\n")
+    out = builder.build(
+        "FROM BASE\nRUN --mount=target=/c,source=d,rw ls /c; echo changed > /c/kept; cat /c/kept\n"
+        "RUN --mount=target=/f,source=d/kept,rw cat /f; echo changed > /f\n"
+    )
+    assert "\nkept\nchanged\n" in out and "ignored" not in out
+    assert (builder.context / "d/kept").read_text() == "kept\n"
+
+
+def test_locked_caches_never_wait_for_each_other(builder: Builder) -> None:
+    """Two stages want two of them in opposite orders, and one stage wants the same one twice."""
+    first, second = (f"--mount=type=cache,id={name},sharing=locked,target=/{name}" for name in "ab")
+    dockerfile = f"""
+        FROM BASE AS one
+        RUN {first} {second} sleep 0.1; echo 1 >> /a/all; echo 1 > /made
+        FROM BASE AS two
+        RUN {second} {first} sleep 0.1; echo 2 >> /a/all; echo 2 > /made
+        FROM BASE
+        COPY --from=one /made /1
+        COPY --from=two /made /2
+        RUN {first} {first.replace("/a", "/again")} echo x > /a/x; cat /again/x; sort -u /a/all
+        """
+    for _ in range(3):
+        assert "\nx\n1\n2\n" in builder.build(dockerfile, "--no-cache")
+
+
 def test_cache_mount_outlives_the_build(builder: Builder) -> None:
     dockerfile = """
         FROM BASE

@@ -17,6 +17,7 @@ from crate.storage.trash import remove_tree
 from crate.storage.tree_copy import copy_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import ExitStack
 
     from crate.build.mounts import Mount
@@ -26,15 +27,36 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def take_cache(session: Session, trees: Trees, mount: Mount, name: str, stack: ExitStack) -> int:
-    """A detached mount of the directory; its lock is released with `stack`."""
-    origin = trees.source(mount.origin) if mount.origin else None
-    identity = trees.identity(origin) if origin else ""
-    sharing = mount.sharing or "shared"
+def take_caches(session: Session, trees: Trees, wanted: Sequence[tuple[Mount, str]], stack: ExitStack) -> list[int]:
+    """A detached mount for each (mount, name of its cache); the locks are released with `stack`.
+
+    They are taken in one order by everybody, so that no two RUN wait for each other, and one that a RUN wants twice is
+    taken once, by the strictest of its rules.
+    """
+    groups: dict[str, list[int]] = {}
+    for at, (mount, name) in enumerate(wanted):
+        groups.setdefault(_key(trees, mount, name, 0), []).append(at)
+    made = [-1] * len(wanted)
+    for key in sorted(groups):
+        members = [wanted[at] for at in groups[key]]
+        rules = {mount.sharing or "shared" for mount, _ in members}
+        sharing = next(rule for rule in ("private", "locked", "shared") if rule in rules)
+        directory = _take(session, trees, *members[0], sharing, stack)
+        for at in groups[key]:
+            made[at] = _mounted(directory, wanted[at][0].read_only)
+    return made
+
+
+def _key(trees: Trees, mount: Mount, name: str, number: int) -> str:
+    identity = trees.identity(trees.source(mount.origin)) if mount.origin else ""
+    return key_of("cache", name, mount.origin, identity, mount.source, number)[:32]
+
+
+def _take(session: Session, trees: Trees, mount: Mount, name: str, sharing: str, stack: ExitStack) -> str:
+    """The directory of a cache, which is there now and locked."""
     number = 0
     while True:
-        key = key_of("cache", name, mount.origin, identity, mount.source, number)[:32]
-        facts = {"id": name, "sharing": sharing}
+        key, facts = _key(trees, mount, name, number), {"id": name, "sharing": sharing}
         taken = build_cache.open_mount(
             session.roots, key, facts, exclusive=sharing != "shared", wait=sharing != "private"
         )
@@ -45,12 +67,16 @@ def take_cache(session: Session, trees: Trees, mount: Mount, name: str, stack: E
     stack.callback(lock.release)
     if not os.access(f"{directory}/data", os.F_OK):
         _make(trees, mount, directory)
+    return directory
+
+
+def _mounted(directory: str, read_only: bool) -> int:
     fd = os.open(f"{directory}/data", O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         made = bind_clone(fd, recursive=False)
     finally:
         os.close(fd)
-    if mount.read_only:
+    if read_only:
         apply_attributes(made, MountOptions(["ro"]), False)
     return made
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
 
-from crate.build.cache_mounts import take_cache
+from crate.build.cache_mounts import take_caches
 from crate.build.copying import Rules, select
 from crate.build.dockerfile_error import Fault
 from crate.linux import mount as m
@@ -79,7 +79,7 @@ class RunMounts:
         if mount.target:
             return "/" + normpath(join("/", self._directory, mount.target)).lstrip("/")
         if mount.type == "secret":
-            return "" if mount.env else f"{_SECRETS}/{mount.id or os.path.basename(mount.source)}"
+            return "" if mount.env else normpath(f"{_SECRETS}/{mount.id or os.path.basename(mount.source)}")
         return ""
 
     @contextmanager
@@ -88,15 +88,15 @@ class RunMounts:
         opened = Opened()
         with ExitStack() as stack:
             agents = 0
+            caches = [(mount, mount.id or self._target(mount)) for mount in self._mounts if mount.type == "cache"]
+            taken = iter(take_caches(self._session, self._trees, caches, stack))
             for number, mount in enumerate(self._mounts):
                 target = self._target(mount)
                 if mount.type == "bind":
                     fd = self._bind(mount, f"{place}/{number}")
                     self._add(stack, opened, target, fd)
                 elif mount.type == "cache":
-                    name = mount.id or target
-                    fd = take_cache(self._session, self._trees, mount, name, stack)
-                    self._add(stack, opened, target, fd)
+                    self._add(stack, opened, target, next(taken))
                 elif mount.type == "tmpfs":
                     size = [f"size={mount.size_bytes}"] if mount.size_bytes else []
                     entry = {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": [*_FLAGS, *size]}
@@ -130,6 +130,9 @@ class RunMounts:
                 )
             apply_attributes(made, MountOptions(["ro"]), False)
             return made
+        found = tree.find(mount.source or ".") if tree.has_ignored else None
+        if found and found.is_directory:
+            return self._clone(self._filtered(mount, place))  # a copy already, that nobody else sees
         for name in ("upper", "work", "root"):
             os.mkdir(f"{place}/{name}", 0o755)
         roots = self._session.roots

@@ -136,10 +136,14 @@ def open_mount(
     The caller releases the lock. `data` in it is missing until the caller makes it.
     """
     directory = f"{roots.graphroot}/cache/build/mounts/{name}"
-    os.makedirs(directory, 0o700, exist_ok=True)
     lock = Lock(directory, shared=not exclusive)
-    if not lock.acquire(wait=wait):
-        return None
+    while lock.fd < 0:
+        os.makedirs(directory, 0o700, exist_ok=True)
+        try:
+            if not lock.acquire(wait=wait):
+                return None
+        except FileNotFoundError:
+            continue  # it was removed at this moment
     if not os.access(f"{directory}/mount.json", os.F_OK):
         write_file(None, f"{directory}/mount.json", json.dumps({"version": VERSION, **facts}), durable=False)
     os.utime(f"{directory}/mount.json", (time.time(),) * 2)
