@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import hashlib
 import json
 import os
 import tarfile
@@ -164,6 +165,45 @@ def test_cache_to_a_directory_and_back(builder: Builder, tmp_path: Path) -> None
     assert out.count("Using cache") == 3 and out.split()[-1] == image
     out = builder.build(dockerfile, "--cache-from", "type=local,src=/nonexistent")
     assert out.count("Using cache") == 3, "a cache that is not there is no error"
+
+
+def test_a_cache_of_a_stranger_spoils_nothing(builder: Builder, tmp_path: Path) -> None:
+    """Records of odd shapes: none of them is kept as it came, since every removal of images reads them all."""
+    dockerfile = "FROM BASE\nRUN echo content > /x\n"
+    cache = tmp_path / "cache"
+    builder.build(dockerfile, "--cache-to", f"type=local,dest={cache}")
+    index = json.loads((cache / "index.json").read_text())
+    manifest = json.loads((cache / "blobs/sha256" / index["manifests"][0]["digest"][7:]).read_text())
+    config = json.loads((cache / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
+    good = dict(config["crate.build.cache"][0])
+    odd = [
+        *(None, 7, {}, {**good, "key": "../" * 21 + "x"}, {**good, "key": 5}, {**good, "layer": "0" * 64}),
+        *({**good, "key": f"{number:064x}", **one} for number, one in enumerate(
+            (
+                {"created": "yesterday"}, {"size": "x"}, {"size": -1}, {"text": [1]}, {"layer": [], "size": 1},
+                {"layer": "", "descriptor": "x"}, {"diff_id": None}, {"version": 9}, {"inputs": 5}, {"last_used": "x"},
+            )
+        )),
+        {"key": "f" * 64, "layer": "", "created": good["created"], "descriptor": {"x": 1}},
+    ]  # fmt: skip
+    config["crate.build.cache"] = odd
+    manifest["config"] |= put(cache, config)
+    index["manifests"] = [index["manifests"][0] | put(cache, manifest)]
+    (cache / "index.json").write_text(json.dumps(index))
+    out = builder.build(dockerfile.replace("content", "other"), "--cache-from", f"type=local,src={cache}")
+    assert "cannot use the cache" not in out
+    builder.crate.ok("rmi", out.split()[-1])
+    builder.crate.ok("system", "df")
+    builder.crate.ok("gc", "--keep", "1g")
+    builder.crate.ok("builder", "prune", "-af")
+
+
+def put(layout: Path, document: object) -> dict[str, object]:
+    """A blob of a layout; what its descriptor says."""
+    body = json.dumps(document).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    (layout / "blobs/sha256" / digest).write_bytes(body)
+    return {"digest": f"sha256:{digest}", "size": len(body)}
 
 
 @pytest.mark.requires("registry", "skopeo")

@@ -17,7 +17,7 @@ from crate.build.bases import find_image
 from crate.errors import CrateError, HostError, UsageError
 from crate.image import load, making, push, save
 from crate.linux.process import fork_child
-from crate.oci import json
+from crate.oci import json, moment
 from crate.storage import build_cache, images, layers
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FIELD = "crate.build.cache"
 _NOT_HERE = ("gha", "s3", "azblob")
+_TEXT_MAX = 1 << 16
 
 
 @dataclass
@@ -74,7 +75,8 @@ def bring_in(
     for place in places:
         try:
             if place.directory:
-                found = [loaded.record for loaded in load.load(roots, place.directory)]
+                policy = request.pull_options.get("signature_policy")
+                found = [loaded.record for loaded in load.load(roots, place.directory, signature_policy=policy)]
                 _learn(roots, found)
                 for record in found:
                     _forget(roots, record)
@@ -89,29 +91,33 @@ def _learn(roots: Roots, found: Iterable[ImageRecord]) -> None:
     for image in found:
         known = image["config"].get(FIELD)
         for record in known if isinstance(known, list) else ():
-            if _is_sound(record, image) and build_cache.find(roots, record["key"]) is None:
-                build_cache.put(roots, record["key"], {**record, **_descriptor(record, image)})
+            made = _record(record, image)
+            if made and build_cache.find(roots, made["key"]) is None:
+                build_cache.put(roots, made.pop("key"), made)
 
 
-def _descriptor(record: dict[str, Any], image: ImageRecord) -> dict[str, Any]:
-    """The blob of the layer as it came: a registry has it compressed."""
-    if not record.get("layer"):
-        return {}
-    found = image["manifest"]["layers"][image["layers"].index(record["layer"])]
-    return {"descriptor": {key: found[key] for key in ("mediaType", "digest", "size")}}
+def _record(told: Any, image: ImageRecord) -> dict[str, Any] | None:
+    """A record of a step by what a stranger tells of it; None for what is none, or whose layer the image has not.
 
-
-def _is_sound(record: Any, image: ImageRecord) -> bool:
-    """Is it a record of a step whose layer, if it has one, is a layer of the image?"""
-    if (
-        not isinstance(record, dict)
-        or not isinstance(record.get("key"), str)
-        or record["key"].strip("0123456789abcdef")
-    ):
-        return False
-    if len(record["key"]) != 64 or not isinstance(record.get("created"), str):
-        return False
-    return not record.get("layer") or record["layer"] in image["layers"]
+    What the layer is, the image says: a registry has its blob compressed.
+    """
+    if not isinstance(told, dict):
+        return None
+    key, chain, created = (told.get(name) for name in ("key", "layer", "created"))
+    if not isinstance(key, str) or len(key) != 64 or key.strip("0123456789abcdef"):
+        return None
+    if not isinstance(created, str) or moment.rfc3339(created) is None or chain not in ("", *image["layers"]):
+        return None
+    size, text = told.get("size"), str(told.get("text") or "")[:_TEXT_MAX]
+    found: dict[str, Any] = {"key": key, "layer": chain, "created": created, "parent": ""}
+    found |= {"size": size if type(size) is int and size >= 0 else 0, "text": text}
+    if chain:
+        at = image["layers"].index(chain)
+        descriptor = image["manifest"]["layers"][at]
+        found["parent"] = image["layers"][at - 1] if at else ""
+        found["diff_id"] = image["config"]["rootfs"]["diff_ids"][at]
+        found["descriptor"] = {name: descriptor[name] for name in ("mediaType", "digest", "size")}
+    return found
 
 
 def _forget(roots: Roots, record: ImageRecord) -> None:

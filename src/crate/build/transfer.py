@@ -113,7 +113,7 @@ class Transfer:
     def _known(self, state: State, one: kinds.Transfer, source: Any, rules: Rules, place: str, into: bool) -> list[Any]:
         key = self._shortcut(one, source, rules, place, into)
         record = build_cache.find(self._session.roots, key) if key else None
-        return list(record["inputs"]) if record else []
+        return list(record.get("inputs") or ()) if record else []
 
     def _learn(
         self, state: State, one: kinds.Transfer, source: Any, rules: Rules, place: str, into: bool, inputs: list[Any]
