@@ -17,6 +17,7 @@ from crate.errors import HostError
 from crate.runtime.paths import make_directory, open_in_root
 from crate.storage.durable import write_all
 from crate.storage.inflate import inflated
+from crate.storage.tar_fields import show
 from crate.storage.tar_reader import TarReader
 from crate.storage.tree_copy import copy_content
 from crate.storage.tree_writer import TreeWriter
@@ -145,12 +146,20 @@ class EntryWriter:
                     write_all(fd, data)
                 self._settle(fd, entry)
                 if entry.data is None:
+                    self._check(source_fd, entry)
                     os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
             finally:
                 os.close(fd)
         finally:
             if source_fd >= 0:
                 os.close(source_fd)
+
+    def _check(self, source_fd: int, entry: Entry) -> None:
+        """The cache would keep other content under the digest of what was there before."""
+        found = os.fstat(source_fd)
+        if (found.st_size, found.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            name = show(os.fsencode(entry.source))
+            raise HostError(f"{name} of {self._tree.label} changed while it was copied", "build again")
 
     def _settle(self, fd: int, entry: Entry) -> None:
         """Owner, mode and attributes of an open file or directory."""
@@ -188,6 +197,7 @@ class EntryWriter:
             owner = self._own if self._rootless and maps_one_id() else None
             writer = TreeWriter(target_fd, whiteouts=False, rootless=self._rootless, owner=owner)
             writer.unpack(TarReader(inflated(source_fd)))
+            self._check(source_fd, entry)
         finally:
             os.close(source_fd)
             os.close(target_fd)

@@ -16,10 +16,11 @@ import zstandard
 from crate.build import ignore
 from crate.build.copying import Rules, Selection, select
 from crate.build.dockerfile_error import Fault
+from crate.build.entry_writer import EntryWriter
 from crate.build.file_digests import FileDigests
 from crate.build.mode import ModeChange
 from crate.build.tree import Tree
-from crate.errors import ImageError
+from crate.errors import HostError, ImageError
 from crate.storage.trash import remove_tree
 
 
@@ -292,3 +293,18 @@ def test_a_file_that_becomes_something_else_is_not_opened(files: Files) -> None:
     with pytest.raises(ImageError):
         FileDigests().of(tree, "a/passwd", status)
     assert list(tree.walk("a")) == []
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_kept(files: Files, tmp_path: Path) -> None:
+    """What was selected goes into the key of a cache: other content must not be found under it."""
+    target = tmp_path / "image"
+    target.mkdir()
+    tree = files.tree()
+    selection = select(tree, ["top"], "/", is_directory=True, rules=Rules())
+    (files.root / "top").write_text("changed since")
+    target_fd = os.open(target, os.O_RDONLY)
+    try:
+        with pytest.raises(HostError, match="top of the build context changed while it was copied"):
+            EntryWriter(tree, target_fd, rootless=False).write(selection)
+    finally:
+        os.close(target_fd)
