@@ -112,6 +112,32 @@ def test_authorization_does_not_follow_a_redirect_to_another_host(scripted: Make
     assert "authorization" not in headers
 
 
+def test_a_challenge_behind_a_redirect_gets_no_password(scripted: Make) -> None:
+    """Who stores the blobs may not name a token service, to which the registry's password would go."""
+    tokens = scripted(lambda *_: (200, {}, b'{"token": "T"}'))
+    challenge = {"WWW-Authenticate": f'Bearer realm="http://{tokens.address}/token",service="s"'}
+    storage = scripted(lambda *_: (401, challenge, b"{}"))
+    server = scripted(always(307, Location=f"http://{storage.address}/storage"))
+    with pytest.raises(RegistryError):
+        client_for(server, credentials=Credentials("me", "secret")).blob(DIGEST, len(BLOB), lambda _: None)
+    assert storage.requests and tokens.requests == []
+
+
+def test_a_token_service_does_not_pass_an_identity_token_on(scripted: Make) -> None:
+    elsewhere = scripted(lambda *_: (200, {}, b'{"token": "T"}'))
+    tokens: list[Scripted] = []
+
+    def answer(method: str, path: str, headers: dict[str, str]) -> Answer:
+        if path == "/token":
+            return 307, {"Location": f"http://{elsewhere.address}/token"}, b""
+        return 401, {"WWW-Authenticate": f'Bearer realm="http://{tokens[0].address}/token"'}, b"{}"
+
+    tokens.append(scripted(answer))
+    with pytest.raises(RegistryError, match="its token service redirects to http://127.0.0.1"):
+        client_for(tokens[0], credentials=Credentials(identity_token="secret")).manifest()
+    assert elsewhere.requests == []
+
+
 def test_circles_and_strange_targets_end(scripted: Make) -> None:
     server = scripted(lambda _, path, __: (302, {"Location": path}, b""))
     with pytest.raises(RegistryError, match="redirects in circles"):

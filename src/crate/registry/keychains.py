@@ -54,7 +54,7 @@ def _ask(name: str, verb: str, told: bytes, server: str, origin: str) -> str | N
     """What the helper answers; None when it says that it has none."""
     import subprocess
 
-    if not name or "/" in name or name.startswith("."):
+    if not name or "/" in name or name.startswith(".") or not name.isprintable():
         raise RegistryError(f'cannot read credentials {origin}: invalid helper name "{name}"')
     program = _program(name)
     failed = f"cannot {verb} credentials for {server}: {program}"

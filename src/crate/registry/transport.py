@@ -228,12 +228,15 @@ class Transport:
         for is_last in (False, True):
             all_headers = headers if sent is None else {**headers, "Authorization": sent}
             response = self._to_server(method, path, all_headers, body)
-            if response.status_code != 401 or is_last:
-                break
+            if response.status_code != 401 or is_last or not self._is_own(response):
+                break  # a server that we were redirected to may not say who gets our password
             challenges = response.headers.get("WWW-Authenticate", "")
             self.read(response, _NOTICE_MAX)  # whole, or the header may be cut as well; and the connection stays usable
             sent = self._authorizer.answer(challenges, scope, sent)
         return response
+
+    def _is_own(self, response: requests.Response) -> bool:
+        return urlsplit(response.url).netloc.lower() == self.host.lower()
 
     def _to_server(
         self, method: str, path: str, headers: dict[str, str], body: Body | bytes | None
@@ -281,6 +284,8 @@ class Transport:
                 is_elsewhere = _origin(target) != _origin(url)
             except ValueError as error:
                 raise failure.unanswered(error, self.host, self.subject) from None
+            if is_elsewhere and isinstance(content, dict):
+                raise self._refused_redirect(target)  # the form has a token in it
             if is_elsewhere:
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
             url = target
@@ -313,9 +318,17 @@ class Transport:
         self, method: str, url: str, headers: dict[str, str], form: dict[str, str] | None, limit: int
     ) -> bytes:
         response = self._follow(method, url, headers, form)
+        if url.startswith("https:") and not response.url.startswith("https:"):
+            raise self._refused_redirect(response.url)
         if response.status_code != 200:
             raise failure.refusal(response, self.host, self.subject)
         return self.read(response, limit)
+
+    def _refused_redirect(self, target: str) -> RegistryError:
+        place = "{0.scheme}://{0.hostname}".format(urlsplit(target))
+        return RegistryError(
+            f"cannot {self.subject}: registry {self.host}: its token service redirects to {failure.printable(place)}"
+        )
 
 
 def _wake(response: requests.Response) -> None:
