@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, NoReturn
 
 from crate.build.state import State
@@ -10,7 +11,7 @@ from crate.errors import CrateError, HostError, NotFoundError
 from crate.image import pull
 from crate.image.progress import Progress
 from crate.image.wanted import fits
-from crate.linux.process import fork_child, set_name
+from crate.linux.process import PR_SET_PDEATHSIG, fork_child, prctl, set_name
 from crate.oci import json
 from crate.oci import platform as platforms
 from crate.storage import image_record, last_use, layers
@@ -94,6 +95,8 @@ def _pull(
 ) -> NoReturn:
     """Process `crate:pull`: a child of a stage's process, tells on its pipe, a line of JSON each; ends with 0."""
 
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # the stage has gone: nobody wants it any more
+
     def send(fields: dict[str, Any]) -> None:
         os.write(write_fd, json.dumps(fields).encode() + b"\n")
 
@@ -105,6 +108,8 @@ def _pull(
         send({"message": error.message, "hint": error.hint, "status": error.exit_status, "missing": missing})
     except KeyboardInterrupt:
         pass
+    except OSError as error:
+        send({"message": f"cannot pull {name}: {error}", "hint": None, "status": 125, "missing": False})
     os._exit(0)
 
 
