@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -178,7 +178,7 @@ def test_a_cache_of_a_stranger_spoils_nothing(builder: Builder, tmp_path: Path) 
     good = dict(config["crate.build.cache"][0])
     odd = [
         *(None, 7, {}, {**good, "key": "../" * 21 + "x"}, {**good, "key": 5}, {**good, "layer": "0" * 64}),
-        *({**good, "key": f"{number:064x}", **one} for number, one in enumerate(
+        *(good | {"key": f"{number:064x}"} | dict(one) for number, one in enumerate(
             (
                 {"created": "yesterday"}, {"size": "x"}, {"size": -1}, {"text": [1]}, {"layer": [], "size": 1},
                 {"layer": "", "descriptor": "x"}, {"diff_id": None}, {"version": 9}, {"inputs": 5}, {"last_used": "x"},

@@ -133,7 +133,7 @@ def test_a_token_service_does_not_pass_an_identity_token_on(scripted: Make) -> N
         return 401, {"WWW-Authenticate": f'Bearer realm="http://{tokens[0].address}/token"'}, b"{}"
 
     tokens.append(scripted(answer))
-    with pytest.raises(RegistryError, match="its token service redirects to http://127.0.0.1"):
+    with pytest.raises(RegistryError, match=r"its token service redirects to http://127\.0\.0\.1"):
         client_for(tokens[0], credentials=Credentials(identity_token="secret")).manifest()
     assert elsewhere.requests == []
 
