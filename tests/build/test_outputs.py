@@ -8,7 +8,7 @@ import json
 import os
 import tarfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -175,17 +175,14 @@ def test_a_cache_of_a_stranger_spoils_nothing(builder: Builder, tmp_path: Path) 
     index = json.loads((cache / "index.json").read_text())
     manifest = json.loads((cache / "blobs/sha256" / index["manifests"][0]["digest"][7:]).read_text())
     config = json.loads((cache / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
-    good = dict(config["crate.build.cache"][0])
-    odd = [
-        *(None, 7, {}, {**good, "key": "../" * 21 + "x"}, {**good, "key": 5}, {**good, "layer": "0" * 64}),
-        *(good | {"key": f"{number:064x}"} | dict(one) for number, one in enumerate(
-            (
-                {"created": "yesterday"}, {"size": "x"}, {"size": -1}, {"text": [1]}, {"layer": [], "size": 1},
-                {"layer": "", "descriptor": "x"}, {"diff_id": None}, {"version": 9}, {"inputs": 5}, {"last_used": "x"},
-            )
-        )),
-        {"key": "f" * 64, "layer": "", "created": good["created"], "descriptor": {"x": 1}},
-    ]  # fmt: skip
+    good: dict[str, Any] = dict(config["crate.build.cache"][0])
+    changes: list[dict[str, Any]] = [
+        *({"created": "yesterday"}, {"size": "x"}, {"size": -1}, {"text": [1]}, {"layer": [], "size": 1}),
+        *({"layer": "", "descriptor": "x"}, {"diff_id": None}, {"version": 9}, {"inputs": 5}, {"last_used": "x"}),
+        *({"layer": "", "descriptor": {"x": 1}}, {"key": "../" * 21 + "x"}, {"key": 5}, {"layer": "0" * 64}),
+    ]
+    odd: list[Any] = [{**good, "key": f"{number:064x}", **change} for number, change in enumerate(changes)]
+    odd += [None, 7, {}]
     config["crate.build.cache"] = odd
     manifest["config"] |= put(cache, config)
     index["manifests"] = [index["manifests"][0] | put(cache, manifest)]
