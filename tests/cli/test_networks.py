@@ -158,6 +158,27 @@ def test_connect_and_disconnect_a_running_container(crate: Crate) -> None:
     until(lambda: subprocess.run(page_of_now, check=False, capture_output=True).stdout == b"served\n", what="the page")
 
 
+def test_a_container_outlives_the_last_network_that_its_ports_led_to(crate: Crate) -> None:
+    crate.ok("network", "create", "only")
+    crate.ok("network", "create", "--ipv4=false", "--ipv6", "six")
+    for network in ("only", "six"):
+        crate.ok("run", "-d", "--name", f"web-{network}", "--network", network, "-p", "80", IMAGE, *SERVER)
+
+    def page(name: str) -> str:
+        port = crate.ok("port", name, "80").splitlines()[0].rpartition(":")[2]
+        command = ["curl", "-s", "-m", "5", f"http://[::1]:{port}/"]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+    until(lambda: page("web-only") == "served", what="the page by the monitor's proxy")
+    until(lambda: page("web-six") == "served", what="the page of a container that has IPv6 alone")
+    port = crate.ok("port", "web-only", "80").splitlines()[0].rpartition(":")[2]
+    crate.ok("network", "disconnect", "only", "web-only")
+    assert crate.ok("exec", "web-only", "ip", "-o", "link").count("\n") == 0
+    crate.ok("network", "connect", "only", "web-only")
+    command = ["curl", "-s", "-m", "5", f"http://[::1]:{port}/"]
+    assert subprocess.run(command, check=False, capture_output=True, text=True).stdout == "served\n"
+
+
 def test_connect_a_stopped_container_and_what_cannot_be_connected(crate: Crate) -> None:
     crate.ok("network", "create", "later")
     crate.ok("create", "--name", "idle", IMAGE, "ip", "-o", "-4", "addr")

@@ -293,6 +293,18 @@ def test_a_host_without_a_server(sandbox: Sandbox) -> None:
     assert sandbox.dig("web") == ["10.1.0.2"]
 
 
+def test_servers_that_are_no_addresses_are_passed_over(sandbox: Sandbox) -> None:
+    """A resolv.conf of the host's with names, other scripts and scopes that no interface can have."""
+    sandbox.server("1.1.1.1")
+    lines = ["resolver.invalid", "\u00e4" * 70, "fe80::1%99999999999999999999", "10.0.0.1\0"]
+    text = "".join(f"nameserver {line}\n" for line in lines) + sandbox.resolv_conf.read_text()
+    sandbox.resolv_conf.write_text(text)
+    sandbox.serve()
+    begin = time.monotonic()
+    assert sandbox.dig("example.test") == ["1.1.1.1"]
+    assert time.monotonic() - begin < 1.5
+
+
 def test_a_container_that_serves_dns_itself(sandbox: Sandbox) -> None:
     sandbox.lease("front", "10.1.0.2", "web")
     sandbox.serve()

@@ -86,8 +86,10 @@ class Lookups:
         try:
             self._resolver = Resolver(self._resolving())
             self._resolver.prepare()
-        except OSError:
-            self._rests_until = time.monotonic() + _PAUSE_SECONDS  # no descriptor is free
+        except Exception:
+            # No descriptor is free, perhaps for the very module: the container must not end for it.
+            self._resolver = None
+            self._rests_until = time.monotonic() + _PAUSE_SECONDS
 
     def _step(self) -> None:
         try:
@@ -125,7 +127,7 @@ def _version(facts: dict[str, Any]) -> list[tuple[int, int]]:
         try:
             status = os.stat(path)
             found.append((status.st_ino, status.st_mtime_ns))
-        except FileNotFoundError:
+        except OSError:
             found.append((0, 0))
     return found
 

@@ -133,7 +133,10 @@ class Monitor:
             return None
         from crate.net.proxy import open_proxy
 
-        return open_proxy(lease)
+        try:
+            return open_proxy(lease)
+        except OSError:
+            return None  # no descriptor is free; the rules carry the rest
 
     def _open_checks(self) -> Checks | None:
         """What checks the container's health."""
@@ -173,8 +176,9 @@ class Monitor:
             self._open_helpers()
         if self._helpers:
             self._helpers.follow()
-        if self._proxy:  # its ports may lead to another address
-            self._proxy.close()
+        if self.lean:  # its ports may lead to another address, or to none
+            if self._proxy:
+                self._proxy.close()
             self._proxy = self._open_proxy()
 
     def accept(self) -> None:

@@ -19,6 +19,7 @@ from _socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     if_nametoindex,
+    inet_pton,
     socket,
 )
 from select import EPOLLIN, EPOLLOUT
@@ -38,6 +39,7 @@ _TRY_SECONDS, _ALL_SECONDS = 2.0, 10.0
 #: questions on their way, and servers that one is put to: each is a descriptor of the monitor
 _ASKED_MOST, _SERVERS_MOST = 64, 3
 _DATAGRAM = 65536
+_SCOPE_MOST = (1 << 32) - 1
 #: a resolv.conf without servers; docker's choice, and that of a container on the default network
 _FALLBACK = ["8.8.8.8", "8.8.4.4"]
 
@@ -83,8 +85,8 @@ class Upstream:
 
     def serve_with(self, servers: Sequence[str]) -> None:
         """Servers to ask in place of those in the host's resolv.conf; none: those."""
-        self._given = list(servers)
-        if servers:
+        self._given = [server for server in servers if _is_address(server)]
+        if self._given:
             self._servers, self._read_at = self._given, -1
 
     def due_at(self) -> float:
@@ -247,8 +249,19 @@ class Upstream:
         except OSError:
             changed, lines = -1, []
         words = [line.split() for line in lines]
-        self._servers = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"] or _FALLBACK
+        named = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]
+        self._servers = [server for server in named if _is_address(server)] or _FALLBACK
         self._read_at = changed
+
+
+def _is_address(server: str) -> bool:
+    """Whether it is an address. socket.connect would look a name up, and wait for it."""
+    address, _, zone = server.partition("%")
+    try:
+        inet_pton(AF_INET6 if ":" in server else AF_INET, address)
+        return not zone.isdecimal() or int(zone) <= _SCOPE_MOST
+    except (OSError, ValueError):
+        return False
 
 
 def _target(server: str) -> tuple[int, Any]:

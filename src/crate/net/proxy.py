@@ -236,8 +236,8 @@ def _packed(host_ip: str) -> bytes:
 
 
 def _plain(target: tuple[str, int], client: Any, kind: int) -> socket:
-    """To a container by IPv4, from this host's own address."""
-    onward = socket(AF_INET, kind | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    """To a container, from this host's own address."""
+    onward = socket(AF_INET6 if ":" in target[0] else AF_INET, kind | SOCK_CLOEXEC | SOCK_NONBLOCK)
     connect(onward, target)
     return onward
 
@@ -251,8 +251,13 @@ def connect(onward: socket, target: tuple[str, int]) -> None:
 
 
 def open_proxy(lease: Lease) -> Proxy | None:
-    """The proxy of a lease; None where rules do it all. For the owner, as long as its `port_fds` are open."""
-    ports = lease["ports"] if lease["port_fds"] and not lease["home_fds"] else []
-    if any(port["protocol"] in _KINDS and (not port["host_ip"] or ":" in port["host_ip"]) for port in ports):
-        return Proxy(held_sockets(lease, publisher(lease)["address"], (AF_INET6,)), _plain)
-    return None
+    """The proxy of a lease; None where rules do it all, and where its ports lead nowhere.
+
+    For the owner, as long as its `port_fds` are open. OSError.
+    """
+    ports = lease["ports"] if lease["port_fds"] and not lease["home_fds"] and lease["published"] else []
+    if not any(port["protocol"] in _KINDS and (not port["host_ip"] or ":" in port["host_ip"]) for port in ports):
+        return None
+    endpoint = publisher(lease)
+    address = endpoint["address"] or endpoint["address6"]  # an empty one would mean this host
+    return Proxy(held_sockets(lease, address, (AF_INET6,)), _plain) if address else None
