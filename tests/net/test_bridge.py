@@ -87,6 +87,18 @@ def test_ipv6(net6: Net) -> None:
     assert ask(None, one.endpoint["gateway6"], one.lease["ports"][0]["host_port"]).startswith("hello fd00:")
 
 
+def test_a_given_ipv6_address(net6: Net) -> None:
+    """However it is written it is one address, and those that crate chooses go around it."""
+    stem = net6.container().endpoint["address6"].removesuffix("2")
+    given = net6.container(ip6=f"{stem}4".upper())
+    assert given.endpoint["address6"] == f"{stem}4" and given.endpoint["address"].endswith(".3")
+    with pytest.raises(NameInUseError, match="cannot use address"):
+        net6.container(ip6=f"{stem}0:4")
+    assert [net6.container().endpoint["address6"] for _ in range(2)] == [f"{stem}5", f"{stem}6"]
+    with pytest.raises(UsageError, match="is the gateway"):
+        net6.container(ip6=f"{stem}0:1")
+
+
 def test_the_record_of_the_network_is_written_once_and_shown_as_podman_does(net: Net) -> None:
     first = net.container()
     with open(f"{net.roots.graphroot}/networks/{net.bridge}.json") as file:

@@ -254,16 +254,25 @@ class LeaseDirectory:
         if number < 1 << len(other[0]) * 8 - other[1]:
             self.check(format_address(nth(other, number)), address)
 
-    def next_free(self, span: tuple[bytes, int], gateway: str, lease_range: LeaseRange | None = None) -> str:
+    def next_free(
+        self,
+        span: tuple[bytes, int],
+        gateway: str,
+        lease_range: LeaseRange | None = None,
+        beside: tuple[tuple[bytes, int], str] | None = None,
+    ) -> str:
         """The next free address of a subnet after the last one given, so that an address rests before its reuse.
 
-        Never the first and the last address, nor the gateway. HostError when none is free.
+        Never the first and the last address, nor the gateway. `beside`: another subnet and its gateway, in which the
+        same place is to be free as well. HostError when none is free.
         """
         base = int.from_bytes(span[0], "big")
         first, final = 1, (1 << len(span[0]) * 8 - span[1]) - 2
         if lease_range:
             first = max(first, int.from_bytes(parse_address(lease_range["start_ip"]), "big") - base)
             final = min(final, int.from_bytes(parse_address(lease_range["end_ip"]), "big") - base)
+        if beside:
+            final = min(final, (1 << len(beside[0][0]) * 8 - beside[0][1]) - 1)
         text = self.note(_LAST)
         last = int(text) - base if text.isascii() and text.isdigit() else 0
         if not first <= last < final:
@@ -271,16 +280,22 @@ class LeaseDirectory:
         for step in range(min(final - first + 1, _TRIES)):
             number = first + (last + 1 - first + step) % (final - first + 1)
             address = format_address(nth(span, number))
-            if address == gateway:
+            if address == gateway or self._is_held(address):
                 continue
-            held = self.read(address)
-            if held is None or not is_alive(held):
-                self._write(_LAST, str(base + number))
-                return address
+            if beside:
+                other = format_address(nth(beside[0], number))
+                if other == beside[1] or self._is_held(other):
+                    continue
+            self._write(_LAST, str(base + number))
+            return address
         raise HostError(
             f"cannot lease an address: all of {format_address(span[0])}/{span[1]} are taken",
             "stop containers of this network, or use a network with a larger subnet",
         )
+
+    def _is_held(self, address: str) -> bool:
+        held = self.read(address)
+        return held is not None and is_alive(held)
 
     def note(self, name: str) -> str:
         """A word beside the leases, named with a leading dot; empty when there is none."""

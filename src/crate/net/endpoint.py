@@ -174,7 +174,9 @@ def _lease(
 ) -> None:
     table = str(settings.get("network.table"))
     subnet4, subnet6 = (_subnet(network, mark) for mark in (".", ":"))
-    for wanted, subnet in ((attachment["ip"], subnet4), (attachment["ip6"], subnet6)):
+    # One spelling, as the lease file's name: `fd00::5` and `FD00:0::5` are one address.
+    ip, ip6 = (text and addresses.format_address(addresses.parse_address(text)) for text in _wanted(attachment))
+    for wanted, subnet in ((ip, subnet4), (ip6, subnet6)):
         if wanted:
             _check(wanted, subnet, network)
     subnet = subnet4 or subnet6
@@ -183,7 +185,7 @@ def _lease(
         return
     if subnet is None:
         raise HostError(f"cannot lease an address: network {network['name']} has no subnet")
-    key = attachment["ip"] if subnet4 else attachment["ip6"]
+    key = ip if subnet4 else ip6
     span = addresses.parse_subnet(subnet["subnet"])
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
         if network["driver"] in ROUTED:
@@ -193,7 +195,10 @@ def _lease(
         if key:
             leases.check(key)
         else:
-            key = leases.next_free(span, subnet["gateway"], subnet.get("lease_range"))
+            beside = None
+            if subnet4 and subnet6 and not ip6:
+                beside = addresses.parse_subnet(subnet6["subnet"]), subnet6["gateway"]
+            key = leases.next_free(span, subnet["gateway"], subnet.get("lease_range"), beside)
         endpoint["keys"].append(key)
         packed = addresses.parse_address(key)
         if subnet4:
@@ -202,14 +207,14 @@ def _lease(
             # The same place in its subnet as the IPv4 address has, so that one lease covers both.
             span6 = addresses.parse_subnet(subnet6["subnet"])
             number = int.from_bytes(packed, "big") - int.from_bytes(span[0], "big")
-            chosen = attachment["ip6"]
-            endpoint["address6"] = chosen or addresses.format_address(addresses.nth(span6, number))
+            endpoint["address6"] = ip6 or addresses.format_address(addresses.nth(span6, number))
             endpoint["prefix6"], endpoint["gateway6"] = span6[1], subnet6["gateway"]
-            if subnet4 and chosen:
-                leases.check(chosen)
-                leases.check_place(chosen, span6, span)
-                endpoint["keys"].append(chosen)
+            if subnet4 and ip6:
+                leases.check(ip6)
+                leases.check_place(ip6, span6, span)
+                endpoint["keys"].append(ip6)
             elif subnet4:
+                _check(endpoint["address6"], subnet6, network)
                 leases.check(endpoint["address6"])
         endpoint["mac"] = endpoint["mac"] or addresses.format_mac(addresses.mac_of(packed))
         record["address"], record["address6"] = endpoint["address"], endpoint["address6"]
@@ -220,6 +225,10 @@ def _lease(
             leases.write(other, {**record, "address": "", "ports": [], "names": []})
     if dead is not None and dead["ports"]:  # its owner was killed; nothing of its ports may lead to this container
         nftables.withdraw(table, endpoint["lease_directory"], key, dead)
+
+
+def _wanted(attachment: Attachment) -> tuple[str, str]:
+    return attachment["ip"], attachment["ip6"]
 
 
 def _subnet(network: Network, mark: str) -> Subnet | None:
