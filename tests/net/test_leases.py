@@ -6,12 +6,14 @@ import os
 import secrets
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from crate.net import addresses, firewall, sandbox
-from net.scene import Net
+from crate.errors import NotFoundError
+from crate.net import addresses, firewall, removal, sandbox, store
+from net.scene import Net, free_subnet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,51 @@ def test_a_hundred_starts_at_once_get_a_hundred_addresses(net: Net) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def test_who_comes_to_a_network_that_was_just_removed_leaves_nothing(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    span = free_subnet()
+    network = net.define("bridge", span, span.replace(".0/", ".1/").partition("/")[0])
+    network["network_interface"] = f"late{net.mark}"
+    store.save(net.roots, network)
+    net.end(net.container(network=network["name"]))
+    removal.remove(net.roots, net.settings, network)
+    monkeypatch.setattr(sandbox, "find_network", lambda *_: network)  # as it was read before
+    with pytest.raises(NotFoundError, match="no such network"):
+        net.container(network=network["name"])
+    assert not (net.lease_root / network["network_interface"]).exists()
+    assert not Path(f"/sys/class/net/{network['network_interface']}").exists()
+    net.networks.remove(network)
+
+
+def test_the_table_is_asserted_while_networks_come_and_go(net: Net) -> None:
+    net.container("127.0.0.1::80")
+    stop_fd, write_fd = os.pipe()
+    os.set_blocking(stop_fd, False)
+
+    def coming_and_going() -> None:
+        os.close(write_fd)
+        number = 0
+        while True:
+            try:
+                if not os.read(stop_fd, 1):
+                    return
+            except BlockingIOError:
+                number += 1
+            with addresses.LeaseDirectory(f"{net.lease_root}/cg{net.mark}{number % 8}") as leases:
+                removal.remove_directory(leases.path)
+
+    pid = forked(coming_and_going)
+    os.close(stop_fd)
+    try:
+        for _ in range(5):
+            firewall.reload(net.table, str(net.lease_root))
+            firewall.sweep(net.table, str(net.lease_root))
+    finally:
+        os.close(write_fd)
+        _, status = os.waitpid(pid, 0)
+    assert status == 0
+    assert elements(net)
 
 
 def killed_owner(net: Net) -> tuple[str, int]:

@@ -120,7 +120,7 @@ def _join(
     resolv_conf = etc_files.resolv_conf(record, lease)
     netns_fd = _open_namespace(engine, container, state)
     try:
-        endpoint = sandbox.add_endpoint(lease, settings, network, attachment, names)
+        endpoint = sandbox.add_endpoint(lease, engine.roots, settings, network, attachment, names)
         try:
             sandbox.attach(lease, endpoint, netns_fd)
             if lease["ports"] and not lease["published"]:

@@ -115,8 +115,7 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
     try:
         network = store.load(engine.roots, name)
         others = [store.load(engine.roots, other) for other in store.names(engine.roots) if other != name]
-        removal.remove(engine.settings, network, others, here=sandbox.enter_home(engine.roots))
-        store.remove(engine.roots, name)
+        removal.remove(engine.roots, engine.settings, network, others, here=sandbox.enter_home(engine.roots))
     finally:
         os.close(lock_fd)
     journal.record(engine.roots, "network", "remove", network["id"], name)

@@ -19,27 +19,37 @@ if TYPE_CHECKING:
 def reassert(netfilter: Netlink, table: str, lease_root: str) -> None:
     """Makes the table whole in one atomic batch, from the lease directories of all bridges.
 
-    Takes no lock on them: whoever is about to publish does so afterwards, and finds the table.
+    Takes no lock on them: whoever is about to publish does so afterwards, and finds the table. A network may be removed
+    meanwhile.
     """
     messages, count = nft_rules.assert_table(table)
-    bridges = [name for name in sorted(os.listdir(lease_root)) if not name.startswith(".")]
+    bridges = []
     maps: dict[str, list[Element]] = {}
-    for bridge in bridges:
+    for bridge in sorted(os.listdir(lease_root)):
+        if bridge.startswith("."):
+            continue
+        try:
+            living = [record for _, record in records(f"{lease_root}/{bridge}") if is_alive(record)]
+        except FileNotFoundError:
+            continue
+        bridges.append(bridge)
         subnets, _, traits = read_text(f"{lease_root}/{bridge}/{nftables.NETWORK}").partition("\n")
         for name, elements in nft_rules.network_elements(bridge, subnets.split(), traits.split()).items():
             maps.setdefault(name, []).extend(elements)
-        for _, record in records(f"{lease_root}/{bridge}"):
-            if is_alive(record):
-                for name, element in nftables.port_elements(record["ports"], record["address"], record["address6"]):
-                    maps.setdefault(name, []).append(element)
+        for record in living:
+            for name, element in nftables.port_elements(record["ports"], record["address"], record["address6"]):
+                maps.setdefault(name, []).append(element)
     for name, elements in maps.items():
         messages += nft_messages.add_elements(table, name, elements)
     netfilter.request(nft_messages.batch(messages))
     foreign_firewalls.open_doors(netfilter, bridges)
     seen = f"{nftables.generation(netfilter)} {count}"
     for bridge in bridges:
-        with open(f"{lease_root}/{bridge}/{nftables.SEEN}", "w", encoding="ascii") as file:
-            file.write(seen)
+        try:
+            with open(f"{lease_root}/{bridge}/{nftables.SEEN}", "w", encoding="ascii") as file:
+                file.write(seen)
+        except FileNotFoundError:
+            continue
 
 
 def reload(table: str, lease_root: str) -> None:
@@ -58,7 +68,11 @@ def sweep(table: str, lease_root: str) -> list[str]:
     swept = []
     for bridge in os.listdir(lease_root) if os.path.isdir(lease_root) else ():
         directory = f"{lease_root}/{bridge}"
-        for address, record in list(records(directory)):
+        try:
+            found = list(records(directory))
+        except FileNotFoundError:
+            continue
+        for address, record in found:
             if is_alive(record):
                 continue
             if nftables.bury(table, directory, address, record):

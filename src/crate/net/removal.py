@@ -5,32 +5,35 @@ A bridge belongs to the host: it stays while a container of whichever store is o
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
-from crate.errors import KernelError, StateError
+from crate.errors import KernelError, NotFoundError, StateError
 from crate.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
-from crate.net import endpoint, nft_messages, nft_rules, nftables, route_messages
+from crate.net import endpoint, nft_messages, nft_rules, nftables, route_messages, store
 from crate.net.addresses import LeaseDirectory, is_alive, records
 from crate.net.bridge import find
-from crate.net.store import ROUTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crate.net.store import Network
+    from crate.net.store import Network, Roots
     from crate.settings import Settings
 
 
-def remove(settings: Settings, network: Network, others: Sequence[Network] = (), *, here: bool = True) -> None:
-    """Removes it all, but for what the `others` of its store need; what is not there is no failure.
+def remove(
+    roots: Roots, settings: Settings, network: Network, others: Sequence[Network] = (), *, here: bool = True
+) -> None:
+    """Removes it all, the record too, but for what the `others` of its store need; what is not there is no failure.
 
-    `here`: whether this process is where bridges can be.
+    `here`: whether this process is where bridges can be. The record goes while nobody can lease an address; who leases
+    one afterwards does not find it any more (sandbox.add_endpoint).
 
     StateError while a living container has an address of it, whichever store it is in; KernelError.
     """
     directory = endpoint.lease_directory(settings, network)
-    table, bridged = str(settings.get("network.table")), here and network["driver"] in ROUTED
+    table, bridged = str(settings.get("network.table")), here and network["driver"] in store.ROUTED
     if bridged and os.path.isdir(directory):
         for key, record in list(records(directory)):
             if not is_alive(record):
@@ -47,9 +50,30 @@ def remove(settings: Settings, network: Network, others: Sequence[Network] = (),
             _remove_from_firewall(table, network)
         if network["driver"] != "bridge":
             endpoint.driver_of(network["driver"]).remove(network, others)
-        for name in os.listdir(directory):
-            os.unlink(f"{directory}/{name}")
-        os.rmdir(directory)
+        if store.is_current(roots, network):
+            store.remove(roots, network["name"])
+        remove_directory(directory)
+
+
+def remove_late(roots: Roots, settings: Settings, network: Network) -> None:
+    """Removes what one who came too late to a removed network made of it once more."""
+    try:
+        remove(roots, settings, network, [store.load(roots, name) for name in store.names(roots)])
+    except (NotFoundError, StateError):
+        pass  # others came too late as well: the last one removes it
+
+
+def remove_directory(path: str) -> None:
+    """With its notes; whoever asserts the firewall's table may write one more."""
+    while True:
+        for name in os.listdir(path):
+            os.unlink(f"{path}/{name}")
+        try:
+            os.rmdir(path)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise KernelError(f"remove {path}", error) from None
 
 
 def _remove_link(name: str) -> None:

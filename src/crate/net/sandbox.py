@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from crate import hotcore
-from crate.errors import KernelError, UsageError
+from crate.errors import KernelError, NotFoundError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
 from crate.net import route_messages
 
@@ -157,7 +157,7 @@ def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: R
         lease["ports"], lease["port_fds"] = ports.reserve(wanted)
     try:
         for network, attachment in zip(networks, attachments, strict=True):
-            add_endpoint(lease, settings, network, attachment, names)
+            add_endpoint(lease, roots, settings, network, attachment, names)
     except BaseException:
         for one in lease["endpoints"]:
             _release_endpoint(lease, one)
@@ -167,7 +167,6 @@ def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: R
 
 def find_network(roots: Roots, settings: Settings, name: str) -> Network:
     """The record of a network; the default one is made, one of a CNI file is read from there. NotFoundError."""
-    from crate.errors import NotFoundError
     from crate.net import store
 
     try:
@@ -183,10 +182,13 @@ def find_network(roots: Roots, settings: Settings, name: str) -> Network:
 
 
 def add_endpoint(
-    lease: Lease, settings: Settings, network: Network, attachment: Attachment, names: Sequence[str]
+    lease: Lease, roots: Roots, settings: Settings, network: Network, attachment: Attachment, names: Sequence[str]
 ) -> Endpoint:
-    """Takes an address of one more network for the sandbox; gives the endpoint, which is not attached yet."""
-    from crate.net import endpoint
+    """Takes an address of one more network for the sandbox; gives the endpoint, which is not attached yet.
+
+    The errors are those of `prepare`.
+    """
+    from crate.net import endpoint, store
 
     record: LeaseRecord = {
         "container": lease["container"],
@@ -198,6 +200,13 @@ def add_endpoint(
         "ports": _port_rows(lease) if network["name"] == lease["published"] else [],
     }
     made = endpoint.make(settings, network, attachment, record, lease["endpoints"])
+    fixed = network["driver"] == "cni" or network["name"] == settings.get("network.bridge")
+    if not fixed and not store.is_current(roots, network):
+        from crate.net import removal
+
+        _release_endpoint(lease, made)
+        removal.remove_late(roots, settings, network)
+        raise NotFoundError(f"no such network: {network['name']}", "it has just been removed")
     lease["endpoints"].append(made)
     return made
 

@@ -89,6 +89,14 @@ def load(roots: Roots, name: str) -> Network:
     return network
 
 
+def is_current(roots: Roots, network: Network) -> bool:
+    """Whether the record of this very network is still there."""
+    try:
+        return load(roots, network["name"])["id"] == network["id"]
+    except NotFoundError:
+        return False
+
+
 def names(roots: Roots) -> list[str]:
     """The names of all networks that have a record, sorted."""
     try:
