@@ -149,6 +149,7 @@ def test_connected_while_it_runs_and_killed(crate: Crate, lan: Network) -> None:
     kept = json.loads(note.read_text())
     kept["record"] |= {"container": "f" * 64, "owner": [2**22 + 1, 1]}
     (note.parent / f".cni.{'f' * 64}.eth0").write_text(json.dumps(kept))
+    (note.parent / f".cni.{'e' * 64}.eth0").write_text("")
     crate.ok("run", "--rm", "--network", "lan", IMAGE, "true")
     calls = [(call["CNI_COMMAND"], call["CNI_CONTAINERID"] == "f" * 64) for call in lan.calls()]
     assert calls == [("ADD", False), ("DEL", True), ("ADD", False), ("DEL", False)]

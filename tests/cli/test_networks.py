@@ -201,8 +201,22 @@ def test_an_internal_network_has_no_way_out(crate: Crate) -> None:
 
 def test_routes_reach_the_container(crate: Crate, subnet: str) -> None:
     gateway = subnet.replace(".0/24", ".7")
-    crate.ok("network", "create", "--subnet", subnet, "--route", f"203.0.113.0/24,{gateway}", "routed")
-    assert f"203.0.113.0/24 via {gateway}" in crate.ok("run", "--rm", "--network", "routed", IMAGE, "ip", "route")
+    routes = ["--route", f"203.0.113.0/24,{gateway}", "--route", f"198.51.100.0/24,{gateway},77"]
+    crate.ok("network", "create", "--subnet", subnet, *routes, "routed")
+    shown = crate.ok("run", "--rm", "--network", "routed", IMAGE, "ip", "route")
+    assert f"203.0.113.0/24 via {gateway}" in shown
+    assert "metric 77" in next(line for line in shown.splitlines() if line.startswith(f"198.51.100.0/24 via {gateway}"))
+
+
+def test_a_connection_that_fails_leaves_the_container_as_it_was(crate: Crate, subnet: str) -> None:
+    """A route by a gateway that is nowhere is refused by the kernel, when the interface is there already."""
+    crate.ok("network", "create", "--subnet", subnet, "--route", "203.0.113.0/24,192.0.2.1", "wrong")
+    crate.ok("run", "-d", "--name", "web", IMAGE, "sleep", "1000")
+    for _ in range(2):
+        assert "configure eth1" in crate.fails(125, "network", "connect", "wrong", "web")
+    assert "eth1" not in crate.ok("exec", "web", "ip", "link")
+    assert len(crate.inspect("web")["NetworkSettings"]["Networks"]) == 1
+    assert crate.ok("network", "rm", "wrong") == "wrong"
 
 
 def test_what_is_refused(crate: Crate, subnet: str) -> None:
@@ -216,6 +230,10 @@ def test_what_is_refused(crate: Crate, subnet: str) -> None:
         "--subnet 198.51.100.0/24 --ip-range 10.1.2.0/25": "is not in subnet", "--driver token-ring": "token-ring",
         "-o speed=9": "speed", "-o mtu=9": "mtu", "--dns zz": "zz", "--route 10.0.0.0/8": "route",
         "--ipam-driver dhcp": "dhcp", "--interface-name lo": "lo", "--subnet 198.51.100.0/31": "no room",
+        "--subnet 198.51.100.0/24 --ip-range x-198.51.100.9": "x is not an ip address",
+        "--subnet 198.51.100.0/24 --ip-range 198.51.100.9-fd00::1": "fd00::1 is not in",
+        "--subnet 224.1.0.0/24": "224.1.0.0", "--ipam-opt a=b": "--ipam-opt",
+        "--route 203.0.113.0/24,198.51.100.9,x": "route",
     }.items():  # fmt: skip
         assert named in crate.fails(125, "network", "create", *options.split(), "other"), options
     for name in ("host", "none", "container", "bad/name"):

@@ -79,7 +79,11 @@ def _names(record: dict[str, Any]) -> list[str]:
 
 
 def _tell(engine: Engine, name: str, action: str, container: Container) -> None:
-    attributes = {"container": container.id, "name": name, "type": "bridge"}
+    try:
+        driver = sandbox.find_network(engine.roots, engine.settings, name)["driver"]
+    except NotFoundError:
+        driver = ""  # of a network that was gone already
+    attributes = {"container": container.id, "name": name, "type": driver}
     journal.record(engine.roots, "network", action, container.id, name, attributes=attributes, network=name)
 
 
@@ -123,11 +127,15 @@ def _join(
         endpoint = sandbox.add_endpoint(lease, engine.roots, settings, network, attachment, names)
         try:
             sandbox.attach(lease, endpoint, netns_fd)
-            if lease["ports"] and not lease["published"]:
-                sandbox.publish_again(engine.roots, lease)
-            _write(container, state)
+            try:
+                if lease["ports"] and not lease["published"]:
+                    sandbox.publish_again(engine.roots, lease)
+                _write(container, state)
+            except BaseException:
+                sandbox.detach(lease, endpoint, netns_fd)
+                raise
         except BaseException:
-            sandbox.remove_endpoint(lease, endpoint)  # an interface, if there is one, goes with the container
+            sandbox.remove_endpoint(lease, endpoint)
             raise
     finally:
         os.close(netns_fd)

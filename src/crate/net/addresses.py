@@ -212,8 +212,12 @@ class LeaseDirectory:
 
     def write(self, address: str, record: LeaseRecord) -> None:
         """Writes the lease of an address: a new file, so that readers see that the directory has changed."""
-        self._write(_NEW, json.dumps(record))
-        os.rename(f"{self.path}/{_NEW}", f"{self.path}/{address}")
+        self.replace(address, json.dumps(record))
+
+    def replace(self, name: str, text: str) -> None:
+        """Writes a file, whole or not at all."""
+        self._write(_NEW, text)
+        os.rename(f"{self.path}/{_NEW}", f"{self.path}/{name}")
 
     def remove(self, address: str, container: str) -> bool:
         """Removes the lease of an address if it is still that container's; tells whether it was."""

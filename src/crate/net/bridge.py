@@ -158,7 +158,11 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
                 if error.errno != errno.EEXIST or attempt == 7:
                     raise KernelError(f"connect {interface} to bridge {endpoint['link']}", error) from error
     endpoint["host_interface"] = name
-    configure(endpoint, netns_fd)
+    try:
+        configure(endpoint, netns_fd)
+    except BaseException:
+        detach(endpoint, netns_fd)  # the container may go on without it
+        raise
 
 
 def bend(endpoint: Endpoint) -> None:
@@ -185,8 +189,9 @@ def configure(endpoint: Endpoint, netns_fd: int) -> None:
         messages += [
             route_messages.route(index, parse_address(text), metric=endpoint["metric"]) for text in gateways if text
         ]
-        for destination, gateway in endpoint["routes"]:
-            messages.append(route_messages.route(index, parse_address(gateway), to=parse_subnet(destination)))
+        for destination, gateway, metric in endpoint["routes"]:
+            span = parse_subnet(destination)
+            messages.append(route_messages.route(index, parse_address(gateway), to=span, metric=int(metric)))
         try:
             route.request(messages)
         except OSError as error:

@@ -135,7 +135,7 @@ def prepare(endpoint: Endpoint, attachment: Attachment, record: LeaseRecord) -> 
     endpoint["keys"] = [f"{_KEPT}{record['container']}.{endpoint['interface']}"]
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
         forgotten = _take_dead(leases)
-        leases.set_note(endpoint["keys"][0], json.dumps(kept))
+        leases.replace(endpoint["keys"][0], json.dumps(kept))
     for one in forgotten:
         _delete(one, "", one["config"]["plugins"])
 
@@ -145,10 +145,13 @@ def _take_dead(leases: addresses.LeaseDirectory) -> list[dict[str, Any]]:
     found = []
     for name in os.listdir(leases.path):
         if name.startswith(_KEPT):
-            kept = json.loads(leases.note(name))
-            if not addresses.is_alive(kept["record"]):
+            try:
+                kept = json.loads(leases.note(name))
+            except ValueError:
+                kept = None  # spoilt: nobody knows what its plugins took
+            if kept is None or not addresses.is_alive(kept["record"]):
                 os.unlink(f"{leases.path}/{name}")
-                found.append(kept)
+                found += [kept] if kept else []
     return found
 
 
@@ -174,7 +177,7 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
     for name in ("address", "address6", "mac"):
         record[name] = endpoint[name]
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
-        leases.set_note(key, json.dumps(kept))
+        leases.replace(key, json.dumps(kept))
         if address := endpoint["address"] or endpoint["address6"]:
             leases.write(address, {**record, "ports": []})
             endpoint["keys"] = [key, address]

@@ -241,6 +241,8 @@ def _span(text: str) -> Span:
 def _fits(span: Span) -> bool:
     if span.num_addresses < 4:
         raise UsageError(f"invalid subnet {span}: it has no room for a gateway and a container")
+    if span.is_multicast or span.is_loopback or span.is_link_local:
+        raise UsageError(f"invalid subnet {span}: no container can have an address of it")
     return True
 
 
@@ -267,7 +269,9 @@ def _place(text: str, option: str, wanted: Sequence[Span]) -> int:
 def _range(text: str) -> LeaseRange:
     first, dash, last = text.partition("-")
     if dash:
-        if ip_address(first) > ip_address(last):  # type: ignore[operator]
+        for end in (first, last):
+            check_address("--ip-range", end)
+        if int(ip_address(first)) > int(ip_address(last)):
             raise UsageError(f"invalid ip range {text}: it ends before it begins")
         return {"start_ip": first, "end_ip": last}
     span = _span(text)
@@ -279,13 +283,19 @@ def _labels(given: Iterable[str]) -> dict[str, str]:
 
 
 def _route(text: str) -> Route:
-    destination, _, gateway = text.partition(",")
+    destination, _, rest = text.partition(",")
+    gateway, comma, metric = rest.partition(",")
     try:
         if not gateway or ip_network(destination).version != ip_address(gateway).version:
             raise ValueError
+        if comma and not (metric.isascii() and metric.isdigit() and int(metric) < 1 << 32):
+            raise ValueError
     except ValueError:
-        raise UsageError(f"invalid route {text}", "write it as destination,gateway: 10.1.0.0/16,10.89.1.5") from None
-    return {"destination": destination, "gateway": gateway}
+        raise UsageError(
+            f"invalid route {text}", "write it as destination,gateway[,metric]: 10.1.0.0/16,10.89.1.5,100"
+        ) from None
+    route: Route = {"destination": destination, "gateway": gateway}
+    return {**route, "metric": int(metric)} if comma else route
 
 
 def check_servers(servers: Iterable[str]) -> list[str]:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         internal: bool
         dns: bool  # whether the sandbox's owner answers with its names
         aliases: list[str]
-        routes: list[list[str]]  # destination, gateway
+        routes: list[list[str]]  # destination, gateway, metric
         options: dict[str, str]
         rates: NotRequired[dict[str, int]]  # bits a second, `in` to the container and `out` of it
 
@@ -116,7 +116,9 @@ def make(
     endpoint["mtu"] = int(network["options"].get("mtu") or MTU)
     endpoint["metric"] = max([other["metric"] + _METRIC_STEP for other in others], default=0)
     endpoint["internal"], endpoint["dns"] = network["internal"], network["dns_enabled"]
-    endpoint["routes"] = [[route["destination"], route["gateway"]] for route in network.get("routes") or ()]
+    endpoint["routes"] = [
+        [route["destination"], route["gateway"], str(route.get("metric", 0))] for route in network.get("routes") or ()
+    ]
     endpoint["options"] = network["options"]
     if rates := attachment.get("rates") or network["options"].get("rate", "").split():
         from crate.net import shaping

@@ -83,10 +83,17 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
         except OSError as error:
             route.request([route_messages.delete_link(made[0])])
             raise _failure(endpoint, mode, error) from None
-    routed = mode in _ROUTING
+    try:
+        _configure(endpoint, netns_fd, routed=mode in _ROUTING)
+    except BaseException:
+        bridge.detach(endpoint, netns_fd)  # the container may go on without it
+        raise
+
+
+def _configure(endpoint: Endpoint, netns_fd: int, *, routed: bool) -> None:
     bridge.configure({**endpoint, "internal": endpoint["internal"] or routed}, netns_fd)
     with netlink_in(netns_fd, NETLINK_ROUTE) as route:
-        answer = route.request([route_messages.link_by_name(interface)])[0][1]
+        answer = route.request([route_messages.link_by_name(endpoint["interface"])])[0][1]
         index, _, attributes = route_messages.parse_link(answer)
         endpoint["mtu"] = route_messages.link_mtu(attributes)
         endpoint["mac"] = format_mac(device_messages.hardware_address(attributes))

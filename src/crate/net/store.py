@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
         destination: str
         gateway: str
+        metric: NotRequired[int]
 
     class Network(TypedDict):
         """The keys are podman's, so that `network inspect` can print the record."""

@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     from typer import Typer
 
 
+_NO_SWARM = "crate has no swarm"
+_REFUSED = {
+    "config_only": _NO_SWARM,
+    "config_from": _NO_SWARM,
+    "ingress": _NO_SWARM,
+    "aux_address": "keep addresses free with --ip-range",
+    "ipam_opt": "addresses are chosen by --subnet, --gateway and --ip-range alone",
+}
+
+
 def main(options: dict[str, Any]) -> int:
     """Prints its name."""
     import crate.engine
@@ -16,9 +26,9 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import networks
     from crate.errors import UsageError
 
-    for name in ("config_only", "config_from", "ingress", "aux_address"):
+    for name, hint in _REFUSED.items():
         if options[name]:
-            raise UsageError(f"--{name.replace('_', '-')} is not supported", "crate has no swarm")
+            raise UsageError(f"--{name.replace('_', '-')} is not supported", hint)
     if options["scope"] not in (None, "local"):
         raise UsageError(f"--scope={options['scope']} is not supported", "networks of this host are local")
     engine = crate.engine.open(options["globals"])
@@ -43,7 +53,7 @@ def declare(app: Typer) -> None:
         flag("--internal", help="No way out of the network, and none in"),
         flag("--disable-dns", help="Do not let containers find each other by name"),
         commas("--dns", help="Ask these servers for names that no container of the network has", metavar="address"),
-        many("--route", help="Give containers a route", metavar="destination,gateway"),
+        many("--route", help="Give containers a route", metavar="destination,gateway[,metric]"),
         many("--label", help="Set metadata on a network", metavar="key=value"),
         many(
             "--opt",
@@ -54,7 +64,7 @@ def declare(app: Typer) -> None:
         flag("--ignore", help="Do not fail if the network exists already"),
         text("--interface-name", help="Name of the bridge, or of the parent interface", metavar="name"),
         text("--ipam-driver", help='How addresses are chosen: "host-local", or "none" for macvlan and ipvlan'),
-        many("--ipam-opt", help="Accepted for docker's scripts", hidden=True),
+        many("--ipam-opt", help="Refused", hidden=True),
         flag("--attachable", help="Accepted for docker's scripts", hidden=True),
         flag("--ingress", help="Refused: crate has no swarm", hidden=True),
         flag("--config-only", help="Refused: crate has no swarm", hidden=True),
