@@ -433,7 +433,8 @@ def test_the_program_takes_its_files_from_everywhere(
     archive.write_bytes(packed(folder / "sub", "w:gz"))
     (folder / "t.tgz").write_bytes(archive.read_bytes())
     dockerfile = (
-        f"FROM base\nADD {server}/a /n/\nADD {server}/t.tgz /n/\nADD --unpack {server}/t.tgz /u/\n"
+        f"FROM base\nADD {server.replace('//', '//me:s3cr3t@')}/a /n/\n"
+        f"ADD {server}/t.tgz /n/\nADD --unpack {server}/t.tgz /u/\n"
         f"ADD {repository}#v1:sub /g\n"
         "COPY --from=more a /more\nRUN --mount=from=more,target=/m cp /m/a /mounted\n"
     )
@@ -448,6 +449,7 @@ def test_the_program_takes_its_files_from_everywhere(
     assert builder.run(image, "sh", "-c", "cd /; ls n u g; cat more mounted; stat -c %a n/a").split() == [
         *("g:", "c", "n:", "a", "t.tgz", "u:", "Dockerfile", "b", "aa600"),
     ]
+    assert builder.created_by(image)[0] == f"ADD {server}/a /n/ # buildkit", "without the password"
     for place in (f"{server}/t.tgz", str(folder / "sub")):
         assert "b" in builder.run(build(place), "ls", "/all").split()
     assert builder.run(build("-", given=f"FROM {BASE}\nRUN echo in > /x\n"), "cat", "/x") == "in"

@@ -140,8 +140,17 @@ def _created_by(one: kinds.Transfer, destination: str) -> str:
         words.append(f"--chown={one.chown}")
     if one.chmod:
         words.append(f"--chmod={one.chmod}")
-    names = [*one.sources, *(f"<<{doc.name}" for doc in one.heredocs)]
+    names = [*(_without_password(source) for source in one.sources), *(f"<<{doc.name}" for doc in one.heredocs)]
     return " ".join([*words, *names, one.destination]) + " # buildkit"
+
+
+def _without_password(source: str) -> str:
+    """A source as the history tells it: everybody who has the image reads that."""
+    if "://" not in source or "@" not in source:
+        return source
+    from crate.registry.download import shown
+
+    return shown(source)
 
 
 def owner_of(root_fd: int, text: str) -> tuple[int, int] | None:
