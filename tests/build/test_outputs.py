@@ -128,11 +128,18 @@ def test_same_input_same_image(builder: Builder, crate: Crate) -> None:
     assert max(member.mtime for layer in builder.layers(first)[1:] for member in layer.values()) == 1700000000
     exact = builder.image(dockerfile, "--timestamp", "7")
     assert {member.mtime for layer in builder.layers(exact)[1:] for member in layer.values()} == {7}
+    kept = builder.image(dockerfile, *options[:2], "--rewrite-timestamp=false")
+    assert max(member.mtime for layer in builder.layers(kept)[1:] for member in layer.values()) > 1700000000
+    assert {entry["created"] for entry in builder.config(kept)["history"][1:]} == {"2023-11-14T22:13:20.000000000Z"}
 
 
-def test_prove(builder: Builder) -> None:
+def test_prove(builder: Builder, tmp_path: Path) -> None:
     builder.write("a", "content\n")
-    builder.build("FROM BASE AS x\nRUN echo x > /x\nFROM BASE\nCOPY a /\nCOPY --from=x /x /y\n", "--prove")
+    two = "FROM BASE AS x\nRUN echo x > /x\nFROM BASE\nCOPY a /\nCOPY --from=x /x /y\n"
+    image = builder.image(two, "--prove", "--iidfile", str(tmp_path / "id"))
+    assert (tmp_path / "id").read_text() == f"sha256:{image}"
+    result = builder.try_build(two, "--iidfile", str(tmp_path / "none/id"))
+    assert result.status == 125 and f"Error: cannot write {tmp_path}/none/id: No such file or directory" in result.err
     result = builder.try_build("FROM BASE\nCOPY a /\nRUN date +%s%N > /when\n", "--prove")
     assert result.status == 1
     assert "layer 3 (RUN /bin/sh -c date +%s%N > /when # buildkit): /when: content differs" in result.err

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from registry.wire import Scripted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -99,3 +101,17 @@ def test_contexts(builder: Builder, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0 and "\nfrom stdin\n" in done.stdout, done
+
+
+def test_a_registry_that_fails_is_asked_again(builder: Builder) -> None:
+    server = Scripted(lambda *_: (503, {}, b""))
+    try:
+        for number in (0, 2):
+            server.requests.clear()
+            failed = builder.try_build(
+                f"FROM {server.address}/some/image\n", "--retry", str(number), "--retry-delay", "1ms"
+            )
+            assert failed.status == 125 and "Dockerfile:1" in failed.err
+            assert len(server.requests) == number + 1, server.requests
+    finally:
+        server.close()

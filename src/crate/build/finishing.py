@@ -106,7 +106,7 @@ def _squash(roots: Roots, request: Request, state: State, kept: int) -> None:
     """Makes one layer of all above the lowest `kept` ones. The history stays, with no layer but for its last step."""
     if len(state.layers) - kept < 1:
         return
-    key = key_of("squash", state.diff_ids[:kept], state.diff_ids[kept:], request.epoch, request.exact_times)
+    key = key_of("squash", state.diff_ids[:kept], state.diff_ids[kept:], request.latest_ns, request.exact_times)
     record = build_cache.find(roots, key) if request.cache else None
     if record is None or layers.missing(roots, [record["layer"]]):
         with LayerPack(roots, state.diff_ids[:kept]) as layer:

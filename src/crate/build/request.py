@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crate.oci.platform import Platform
 
 PULL_POLICIES = ("always", "missing", "never", "newer")
-_PULL_OPTIONS = ("authfile", "creds", "cert_dir", "tls_verify", "signature_policy")
+_PULL_OPTIONS = ("authfile", "creds", "cert_dir", "tls_verify", "signature_policy", "retry", "retry_delay")
 #: options of `run` that a build passes on to each of its processes
 RUN_OPTIONS = (
     *("add_host", "cap_add", "cap_drop", "cgroup_parent", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus"),
@@ -54,7 +54,7 @@ class Request:
     """One build. `arguments`: --build-arg; `run`: options of `run` for its processes; `epoch`: seconds, or None.
 
     `backwards`: the stages begin in the opposite order. `exact_times`: every file gets the time `epoch` (--timestamp),
-    not only those that are later.
+    not only those that are later; without `clamps_times` (--rewrite-timestamp=false) files keep theirs.
     """
 
     platform: Platform
@@ -78,6 +78,7 @@ class Request:
     squash_all: bool = False
     epoch: int | None = None
     exact_times: bool = False
+    clamps_times: bool = True
     run: dict[str, Any] = field(default_factory=dict)
     network: str = "default"
     insecure: bool = False
@@ -93,7 +94,7 @@ class Request:
     @property
     def latest_ns(self) -> int:
         """The latest time that a file may have, in nanoseconds; -1 for any."""
-        return -1 if self.epoch is None else self.epoch * 1_000_000_000
+        return -1 if self.epoch is None or not self.clamps_times else self.epoch * 1_000_000_000
 
 
 def make_request(options: Mapping[str, Any], environ: Mapping[str, str]) -> Request:
@@ -240,6 +241,7 @@ def _set_times(request: Request, options: Mapping[str, Any], environ: Mapping[st
         raise UsageError(f"invalid {name} {text}", "seconds since 1970")
     request.epoch = int(text)
     request.exact_times = given is not None
+    request.clamps_times = request.exact_times or options.get("rewrite_timestamp") is not False
 
 
 def _jobs(given: object) -> int:

@@ -34,7 +34,7 @@ class Steps:
         self._roots = roots
         self._request = request
         self._uses_cache = uses_cache
-        self._times = [request.epoch, request.exact_times]
+        self._times = [request.epoch, request.latest_ns, request.exact_times]
 
     def begin(self, state: State, *inputs: Any) -> None:
         """The first keys of a stage, which stand for its base image."""

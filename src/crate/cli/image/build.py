@@ -20,10 +20,12 @@ def main(options: dict[str, Any]) -> int:
     from crate.build.request import make_request
     from crate.cli import output
     from crate.cli.build_display import display_of
-    from crate.cli.image import build_result
+    from crate.cli.image import build_result, push
     from crate.engine.commit import local_name
 
     check_options(options)
+    if options["retry_delay"]:
+        options["retry_delay"] = push.seconds(options["retry_delay"])
     platforms = [one for text in options["platform"] or ("",) for one in text.split(",")]
     requests = [make_request({**options, "platform": platform}, os.environ) for platform in platforms]
     named = [*requests[0].names, *(name for one in requests[0].outputs for name in one.names)]
@@ -37,7 +39,7 @@ def main(options: dict[str, Any]) -> int:
         if options["check"]:
             return 0
         if options["prove"]:
-            return build_result.prove_it(engine, requests[0], material, names, display)
+            return build_result.prove_it(engine, requests[0], material, names, display, options)
         unused: list[str] = []
         records = []
         with display:

@@ -56,8 +56,8 @@ def _input() -> list[Row]:
         text("--signature-policy", help="Signature policy instead of the one in force", metavar="path"),
         many("--cpp-flag", help="Flags of the C preprocessor"),
         commas("--decryption-key", help="Key to decrypt a base image"),
-        number("--retry", help=_NOTHING),
-        text("--retry-delay", help=_NOTHING),
+        number("--retry", help="How often a failed request is sent again (default 4)"),
+        text("--retry-delay", help="Wait before the first of them; the next waits are longer", metavar="duration"),
     ]
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from crate.cli import output
-from crate.errors import UsageError
+from crate.errors import HostError, UsageError
 from crate.storage.durable import write_file
 
 if TYPE_CHECKING:
@@ -42,15 +42,23 @@ def tell(engine: Engine, records: list[ImageRecord], names: list[str], listed: s
         found = manifest_entries.create(engine.roots, engine.settings, listed, images, {"amend": True})
         image_id = found["id"] if len(records) > 1 else image_id
     if options["iidfile"]:
-        write_file(None, options["iidfile"], f"sha256:{image_id}", durable=False, mode=0o644)
+        _write(options["iidfile"], f"sha256:{image_id}")
     if options["metadata_file"]:
-        text = json.dumps(describe(engine.roots, records[-1], names), indent=2) + "\n"
-        write_file(None, options["metadata_file"], text, durable=False, mode=0o644)
+        _write(options["metadata_file"], json.dumps(describe(engine.roots, records[-1], names), indent=2) + "\n")
     if not any(text == "-" or "dest=-" in text for text in options["output"] or ()):
         output.line(image_id)  # else standard output is an archive
 
 
-def prove_it(engine: Engine, request: Request, material: Material, names: list[str], display: Shown) -> int:
+def _write(path: str, text: str) -> None:
+    try:
+        write_file(None, path, text, durable=False, mode=0o644)
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}", "the image is there all the same") from None
+
+
+def prove_it(
+    engine: Engine, request: Request, material: Material, names: list[str], display: Shown, options: dict[str, Any]
+) -> int:
     """--prove: 1, and what differs, when two builds do."""
     from crate.build.builder import deliver
     from crate.build.proving import prove
@@ -63,6 +71,5 @@ def prove_it(engine: Engine, request: Request, material: Material, names: list[s
             output.write(f"the two builds differ: {output.one_line(difference)}\n", 2)
             return 1
         record = deliver(engine.roots, engine.settings, request, state, names)
-    if record:
-        output.line(record["id"])
+    tell(engine, [record] if record else [], names, "", options)
     return 0
