@@ -20,6 +20,7 @@ _KINDS = {
     "root": "files", "runroot": "files", "volume": "files", "workdir": "files",
     "container": "containers", "containers": "containers", "requires": "containers", "volumes_from": "containers",
     "image": "images", "images": "images", "names": "objects", "network": "networks", "volumes": "volumes",
+    "secrets": "secrets",
     "pod": "pods", "pods": "pods", "pod_id_file": "files", "exit_policy": "continue stop",
     "share": "cgroup ipc net pid uts none",
     "shell": "bash zsh fish", "words": "commands",
@@ -47,6 +48,8 @@ _OF_MODULE = {
     ("network.inspect", "names"): "networks",
     ("volume.inspect", "names"): "volumes",
     ("volume.exists", "volume"): "volumes",
+    ("secret.inspect", "names"): "secrets",
+    ("secret.exists", "secret"): "secrets",
     ("container.run", "command"): "",
 }  # fmt: skip
 
@@ -158,7 +161,7 @@ def _values(module: str, key: str, prefix: str, given: dict[str, Any]) -> list[s
         return [FILES]
     if kind == "commands":
         return _matching(_commands(""), prefix)
-    if kind in ("containers", "images", "networks", "pods", "volumes", "objects"):
+    if kind in ("containers", "images", "networks", "pods", "secrets", "volumes", "objects"):
         try:
             found = _objects(module, kind, given)
         except Exception:  # a shell has no place for an error
@@ -200,6 +203,10 @@ def _objects(module: str, kind: str, given: dict[str, Any]) -> list[str]:
         from crate.engine import volumes
 
         found += [f"{record['name']}\tvolume" for record in volumes.listing(engine)]
+    if kind == "secrets":
+        from crate.engine import secrets
+
+        found += [f"{record['name']}\tsecret" for record in secrets.listing(engine)]
     return found
 
 

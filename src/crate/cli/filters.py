@@ -1,4 +1,4 @@
-"""`--filter KEY=VALUE` of containers, networks and volumes; hot only where a filter is given.
+"""`--filter KEY=VALUE` of containers, networks, volumes and secrets; hot only where a filter is given.
 
 Values of one key are alternatives, different keys must all hold, labels all of them: as docker and podman have it.
 """
@@ -9,12 +9,13 @@ from crate.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
     from crate.engine.pods import Pod
+    from crate.storage.secrets import SecretRecord
 
     Test = Callable[[Any, str], bool]
 
@@ -339,4 +340,16 @@ def volumes(engine: Engine, given: Iterable[str] | None, listed: list[dict[str, 
         "until": lambda record, value: moment.created(record["created"]) <= _moment(value),
     }
     filters = parse(given, tests)
+    return [record for record in listed if _holds(record, filters, tests)]
+
+
+def secrets(given: Iterable[str] | None, listed: Sequence[SecretRecord]) -> list[SecretRecord]:
+    """Secret records that match every filter."""
+    tests: dict[str, Test] = {
+        "name": lambda record, value: matches(value, record["name"]),
+        "id": lambda record, value: str(record["id"]).startswith(value),
+        "label": lambda record, value: has_label(record["labels"], value),
+        "driver": lambda record, value: value == "file",
+    }
+    filters = parse(given or (), tests)
     return [record for record in listed if _holds(record, filters, tests)]

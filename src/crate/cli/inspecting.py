@@ -48,13 +48,14 @@ def main(options: dict[str, Any]) -> int:
             found.append(_look_up(engine, kind, name, bool(options["size"])))
         except CrateError as error:
             failures.append(error)
-    output.write(_shown(found, options["format"]))
+    output.write(shown(found, options["format"]))
     for failure in failures:
         app.report(failure)
     return max((failure.exit_status for failure in failures), default=0)
 
 
-def _shown(found: list[dict[str, Any]], form: str | None) -> str:
+def shown(found: list[dict[str, Any]], form: str | None) -> str:
+    """JSON, or each through a template."""
     if form is None or form == "":
         return json.pretty(found) + "\n"
     if form == "json":

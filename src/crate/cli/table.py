@@ -151,6 +151,13 @@ COMMANDS = {
     "network inspect": "network.inspect",
     "network exists": "network.exists",
     "network prune": "network.prune",
+    "secret create": "secret.create",
+    "secret ls": "secret.ls",
+    "secret list": "secret.ls",
+    "secret inspect": "secret.inspect",
+    "secret exists": "secret.exists",
+    "secret rm": "secret.rm",
+    "secret remove": "secret.rm",
     "volume ls": "volume.ls",
     "volume list": "volume.ls",
     "volume create": "volume.create",
@@ -204,6 +211,7 @@ GROUPS = (
     "kube",
     "play",
     "runtime",
+    "secret",
     "volume",
     "system",
 )
@@ -1575,6 +1583,46 @@ OPTIONS = {
         "force filter",
         "b force --force -f \n"
         "l filter --filter \n",
+    ),
+    "secret.create": (
+        False,
+        "name file",
+        "driver driver_opts env label replace",
+        "s driver --driver -d \n"
+        "l driver_opts --driver-opts \n"
+        "b env --env \n"
+        "l label --label -l \n"
+        "b replace --replace \n",
+    ),
+    "secret.ls": (
+        False,
+        "",
+        "filter format quiet noheading",
+        "l filter --filter -f \n"
+        "s format --format \n"
+        "b quiet --quiet -q \n"
+        "b noheading --noheading \n",
+    ),
+    "secret.inspect": (
+        False,
+        "names+",
+        "format pretty showsecret",
+        "s format --format -f \n"
+        "b pretty --pretty \n"
+        "b showsecret --showsecret \n",
+    ),
+    "secret.exists": (
+        False,
+        "secret",
+        "",
+        "",
+    ),
+    "secret.rm": (
+        False,
+        "secrets*",
+        "all ignore",
+        "b all --all -a \n"
+        "b ignore --ignore -i \n",
     ),
     "volume.ls": (
         False,

@@ -116,7 +116,12 @@ def _make(
             # Should this process be killed before the container is there, its staging tells whose they were.
             write_file(None, f"{stage}/{staging.VOLUMES}", "\n".join(volumes), durable=False)
         fill(engine, plan, record, root_mount_fd)
-        return {"config.json": json.dumps(plan["spec"]), "container.json": json.dumps(record)}
+        files = {}
+        if record.get("secrets"):
+            from crate.engine import secret_files
+
+            files[secret_files.FILE] = secret_files.copies(engine, record)
+        return {**files, "config.json": json.dumps(plan["spec"]), "container.json": json.dumps(record)}
 
     try:
         paths = store.create(

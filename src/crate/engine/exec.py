@@ -48,6 +48,10 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
     keys = options.get("detach_keys")
     detach_keys = parse_detach_keys(keys if keys is not None else container.record["detach_keys"])
     spec = container.spec()
+    if container.record.get("secrets"):
+        from crate.engine.secret_files import with_variables
+
+        spec = with_variables(container, spec)
     try:
         process = process_of(spec, state["pid"], pidfd, options)
     except ProcessLookupError:

@@ -114,6 +114,10 @@ def _run(engine: Engine, container: Container, state: dict[str, Any], seconds: f
     words = container.record["health"]["Test"]
     command = ["/bin/sh", "-c", *words[1:]] if words[0] == "CMD-SHELL" else words[1:]
     spec, pidfd = container.spec(), container.pidfd(engine)
+    if container.record.get("secrets"):
+        from crate.engine.secret_files import with_variables
+
+        spec = with_variables(container, spec)
     process = entering.process_of(spec, state["pid"], pidfd, {"command": command})
     try:
         entered, output, _ = entering.enter(engine, state, spec, process, pidfd, False)

@@ -102,6 +102,11 @@ def start(
 
         spec, record = links.at_start(engine, container, lease, spec)
     etc_files.write(record, lease, container.paths.directory)
+    given: dict[int, int] = {}
+    if record.get("secrets"):
+        from crate.engine import secret_files
+
+        spec, given = secret_files.at_start(container, spec)
 
     terminal = bool((spec.get("process") or {}).get("terminal"))
     if terminal and hello.get("size"):
@@ -120,7 +125,7 @@ def start(
         cgroup=group,
         cgroup_mounts=mounts_of(spec, group),
         bind_devices=roots.rootless,
-        mount_fds=_mount_fds(engine, container, spec),
+        mount_fds={**_mount_fds(engine, container, spec), **given},
         seccomp_cache=f"{roots.graphroot}/cache/seccomp",
     )
     undo.append(created.abandon)

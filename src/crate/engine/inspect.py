@@ -208,4 +208,9 @@ def _config(engine: Engine, container: Container, spec: dict[str, Any], args: li
     }
     if record["health"]:
         found["Healthcheck"] = record["health"]
+    if record.get("secrets"):
+        found["Secrets"] = [
+            {"Name": use["name"], "ID": use["id"], "UID": use["uid"] or 0, "GID": use["gid"] or 0, "Mode": use["mode"]}
+            for use in record["secrets"]
+        ]
     return found

@@ -103,6 +103,10 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
         from crate.plan.links import make_links
 
         record["links"] = make_links(options["link"], request)
+    if options.get("secret"):
+        from crate.plan.secrets import make_secrets
+
+        record["secrets"] = make_secrets(options["secret"])
     has_home = any(entry.startswith("HOME=") for entry in environment)
     groups = list(options.get("group_add") or ())
     if _KEEP_GROUPS in groups:

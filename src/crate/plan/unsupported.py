@@ -24,7 +24,6 @@ UNSUPPORTED: dict[str, tuple[str, ...]] = {
     "requires": (),
     "sdnotify": ("ignore", "container"),
     "seccomp_policy": ("default",),
-    "secret": (),
     "storage_opt": (),
     "systemd": ("true", "false"),
     "use_api_socket": (),

@@ -188,7 +188,7 @@ def _files() -> list[Row]:
         many("--device-cgroup-rule", help="Add a rule to the cgroup allowed devices list", metavar="rule"),
         flag("--use-api-socket", help="Mount the socket of docker's daemon"),
         text("--gpus", help="GPU devices to add to the container ('all' to pass all GPUs)"),
-        many("--secret", help="Secret to give to the container"),
+        many("--secret", help="Secret to give to the container: NAME[,type=mount|env,target=,uid=,gid=,mode=]"),
         commas(
             "--chrootdirs",
             help="Directory that gets the container's /etc/hosts and /etc/resolv.conf too",

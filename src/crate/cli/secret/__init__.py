@@ -1,0 +1,1 @@
+"""The commands of `crate secret`, one file each."""
