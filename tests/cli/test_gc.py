@@ -100,6 +100,26 @@ def test_the_cache_of_builds(crate: Crate) -> None:
     assert crate.ok("start", "-a", "keeps") == ""
 
 
+def test_nothing_goes_that_a_running_build_may_stand_on(crate: Crate) -> None:
+    image(crate, "base", 1)
+    (crate.place / "Dockerfile").write_text(
+        "FROM base\nRUN echo x > /x\n"
+        "RUN --mount=type=cache,target=/c,id=meet touch /c/begun; while [ ! -e /c/end ]; do sleep 0.05; done; echo y > /y\n"
+    )
+    command = crate.command("build", "-q", *NONE, "-t", "built", str(crate.place))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=crate.environment) as build:
+        mounts = crate.root / "cache/build/mounts"
+        while not (begun := [*mounts.glob("*/data/begun")]):
+            assert build.poll() is None
+            time.sleep(0.02)
+        done = crate("gc", "--keep", "1")
+        assert "removed  " not in done.out and "while a build, pull or load is under way" in done.err
+        begun[0].with_name("end").touch()
+        assert build.wait(60) == 0
+    assert {"localhost/base:latest", "localhost/built:latest"} <= names(crate)
+    assert crate.ok("gc", "--keep", "1").count("removed  image") == 3 and names(crate) == set()
+
+
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.requires(f"mkfs.{k}")) for k in ("btrfs", "xfs")])
 def test_equal_files_of_layers_share_their_extents(crate: Crate, kind: str) -> None:
     """On a file system that can: the same file in two layers that are not the same takes its space once.

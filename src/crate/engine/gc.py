@@ -4,7 +4,8 @@
     candidates  images and steps (what they alone hold goes with them), directories of RUN --mount=type=cache,
                 anonymous volumes without a container
 
-What nobody holds goes first. What a container uses is no candidate; a removal asks again, under the store's lock.
+What nobody holds goes first. What a container uses is no candidate; a removal asks again, under the store's lock. While
+images are being built or pulled no image and no step is one, as they may stand on any.
 """
 
 from __future__ import annotations
@@ -53,12 +54,16 @@ class Candidate:
 
 
 class Plan:
-    """What is to go so that the store has at most `keep_bytes`: `chosen`, in order. `before`, `after`: bytes."""
+    """What is to go so that the store has at most `keep_bytes`: `chosen`, in order. `before`, `after`: bytes.
+
+    `is_held`: somebody builds, pulls or loads, so that images, steps, layers and blobs stay for now.
+    """
 
     def __init__(self, engine: Engine, users: Users, keep_bytes: int) -> None:
         self._engine = engine
         self._users = users
         self._roots = engine.roots
+        self.is_held = images.are_coming(engine.roots)
         self._sizes = self._part_sizes()
         every = containers.listing(engine)
         mounted = {mount["name"] for one in every for mount in one.record.get("mounts") or ()}
@@ -69,7 +74,9 @@ class Plan:
         self._caches = {place: sizes.tree_bytes(place) for place, _, _ in build_cache.mounts(engine.roots)}
         self.before = sum(self._sizes.values()) + sum(self._volume_sizes.values()) + sum(self._caches.values())
         self.before += sum(sizes.tree_bytes(one.paths.upper) for one in every)
-        candidates = [*self._images(), *self._steps(), *self._directories(), *self._volumes(mounted)]
+        candidates = [*self._directories(), *self._volumes(mounted)]
+        if not self.is_held:
+            candidates += [*self._images(), *self._steps()]
         self._counts = self._holders(candidates)
         self.after = self.before
         self.keep_bytes = keep_bytes
@@ -91,7 +98,7 @@ class Plan:
     def _choose(self, candidates: list[Candidate]) -> None:
         """Takes candidates until it is enough; one that would free nothing is passed over until it does."""
         nobodys = sum(size for part, size in self._sizes.items() if not self._counts.get(part))
-        if nobodys and self.after > self.keep_bytes:
+        if nobodys and not self.is_held and self.after > self.keep_bytes:
             one = Candidate("unneeded", "-", "layers and blobs that nothing needs", 0.0, set(), lambda: None)
             one.freed = nobodys
             self.chosen.append(one)

@@ -31,6 +31,14 @@ def bring_in(roots: Roots) -> Lease:
     return Lease(f"{roots.runroot}/leases/images", shared=True)
 
 
+def are_coming(roots: Roots) -> bool:
+    """Is a pull, load, build or commit under way? Nothing can be collected then."""
+    lease = Lease(f"{roots.runroot}/leases/images")
+    is_free = lease.acquire(wait=False)
+    lease.release()
+    return not is_free
+
+
 def enroll(
     roots: Roots, record: ImageRecord, references: Iterable[str], digests: Iterable[str] = (), *, synced: bool = False
 ) -> None:

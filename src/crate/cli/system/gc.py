@@ -36,7 +36,9 @@ def main(options: dict[str, Any]) -> int:
     left = plan.before - freed
     word = "Total reclaimable space" if options["dry_run"] else "Total reclaimed space"
     output.line(f"{word}: {human.size(freed, 4)}; the store has {human.size(left, 4)} of {human.size(keep, 4)}")
-    if left > keep:
+    if left > keep and plan.is_held:
+        output.warn("Warning: images and layers stay while a build, pull or load is under way: try again later")
+    elif left > keep:
         output.warn("Warning: the rest is used by containers, or lies in volumes with names")
     return 0
 
@@ -62,7 +64,8 @@ def declare(app: Typer) -> None:
         help="Remove what was used last the longest ago until the store is small enough",
         description="""
             Images, layers, the cache of builds and anonymous volumes without a container are taken together, the one
-            that was used least recently first. What a container uses stays, and so do volumes with names. An image is
+            that was used least recently first. What a container uses stays, and so do volumes with names, and while a build or
+            pull is under way all images. An image is
             used by run, create and build, and when it is pulled, loaded or made.
         """,
         examples="""
