@@ -104,7 +104,8 @@ def test_nothing_goes_that_a_running_build_may_stand_on(crate: Crate) -> None:
     image(crate, "base", 1)
     (crate.place / "Dockerfile").write_text(
         "FROM base\nRUN echo x > /x\n"
-        "RUN --mount=type=cache,target=/c,id=meet touch /c/begun; while [ ! -e /c/end ]; do sleep 0.05; done; echo y > /y\n"
+        "RUN --mount=type=cache,target=/c,id=meet touch /c/begun; "
+        "while [ ! -e /c/end ]; do sleep 0.05; done; echo y > /y\n"
     )
     command = crate.command("build", "-q", *NONE, "-t", "built", str(crate.place))
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=crate.environment) as build:

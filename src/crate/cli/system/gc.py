@@ -64,9 +64,9 @@ def declare(app: Typer) -> None:
         help="Remove what was used last the longest ago until the store is small enough",
         description="""
             Images, layers, the cache of builds and anonymous volumes without a container are taken together, the one
-            that was used least recently first. What a container uses stays, and so do volumes with names, and while a build or
-            pull is under way all images. An image is
-            used by run, create and build, and when it is pulled, loaded or made.
+            that was used least recently first. What a container uses stays, and so do volumes with names, and all
+            images while a build or pull is under way. An image is used by run, create and build, and when it is
+            pulled, loaded or made.
         """,
         examples="""
             crate gc --keep 20G
