@@ -59,6 +59,12 @@ def test_life_of_a_network(crate: Crate) -> None:
         "client back",
         "web back",
     ]
+    crate.ok("network", "create", "idle")
+    listing = ("network", "ls", "-q", "--filter", "driver=bridge", "--filter")
+    assert "back" in crate.ok(*listing, "dangling=false").split()
+    dangling = crate.ok(*listing, "dangling=true").split()
+    assert "idle" in dangling and "back" not in dangling
+    crate.ok("network", "rm", "idle")
     refused = crate.fails(2, "network", "rm", "back")
     assert "associated containers" in refused and "-f" in refused
     assert crate.ok("network", "rm", "-f", "-t", "0", "back") == "back"
@@ -66,7 +72,7 @@ def test_life_of_a_network(crate: Crate) -> None:
     assert crate.fails(1, "network", "rm", "back").startswith("Error: no such network")
     assert crate("network", "rm", "-f", "back").status == 0
     actions = crate.ok("events", "--stream=false", "--filter", "type=network", "--format", "{{.Status}} {{.Name}}")
-    assert actions.splitlines() == ["create back", "remove back"]
+    assert actions.splitlines() == ["create back", "create idle", "remove idle", "remove back"]
 
 
 def test_names_and_defaults(crate: Crate) -> None:
@@ -186,6 +192,7 @@ def test_connect_a_stopped_container_and_what_cannot_be_connected(crate: Crate) 
     assert " eth1 " in crate.ok("start", "-a", "idle")
     crate.ok("run", "-d", "--name", "alone", "--network", "none", IMAGE, "sleep", "1000")
     assert "network mode" in crate.fails(125, "network", "connect", "later", "alone")
+    assert "network mode" in crate.fails(125, "network", "connect", "host", "idle")
     assert "gone" in crate.fails(125, "network", "connect", "gone", "idle")
     assert "gone" in crate.fails(125, "network", "connect", "later", "gone")
 
@@ -245,7 +252,11 @@ def test_what_is_refused(crate: Crate, subnet: str) -> None:
 def test_update_changes_the_servers(crate: Crate) -> None:
     crate.ok("network", "create", "--dns", "192.0.2.1", "asks")
     assert crate.ok("network", "update", "--dns-add", "192.0.2.2", "--dns-drop", "192.0.2.1", "asks") == "asks"
-    assert inspect(crate, "asks")["network_dns_servers"] == ["192.0.2.2"]
+    made = inspect(crate, "asks")
+    assert made["network_dns_servers"] == ["192.0.2.2"]
+    fields = "{{.Created}} {{.NetworkInterface}} {{.DNSEnabled}} {{.IPv6Enabled}} {{.Internal}}"
+    shown = crate.ok("network", "ls", "--filter", "name=asks", "--format", fields)
+    assert shown == f"{made['Created']} {made['network_interface']} true false false"
     assert "192.0.2.9" in crate.fails(125, "network", "update", "--dns-drop", "192.0.2.9", "asks")
 
 

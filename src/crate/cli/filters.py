@@ -299,10 +299,15 @@ def pods(engine: Engine, given: Iterable[str], listed: list[Pod]) -> list[Pod]:
 # Networks and volumes; those of images are `crate.image.filters`.
 
 
-def networks(given: Iterable[str] | None, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def networks(engine: Engine, given: Iterable[str] | None, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Network records that match every filter."""
     from crate.oci import moment
 
+    used: set[str] = set()
+    if any(text.startswith("dangling") for text in given or ()):
+        from crate.engine import networks as engine_networks
+
+        used = engine_networks.used(engine)
     tests: dict[str, Test] = {
         "name": lambda record, value: matches(value, record["name"]),
         "id": lambda record, value: str(record["id"]).startswith(value),
@@ -312,7 +317,7 @@ def networks(given: Iterable[str] | None, listed: list[dict[str, Any]]) -> list[
         "until": lambda record, value: moment.created(record.get("created") or "") <= _moment(value),
         "scope": lambda record, value: value == "local",
         "type": lambda record, value: (value == "builtin") == bool(record.get("builtin")),
-        "dangling": lambda record, value: bool(record.get("in_use")) != boolean(value),
+        "dangling": lambda record, value: (record["name"] not in used) == boolean(value),
     }
     filters = parse(given or (), tests)
     return [record for record in listed if _holds(record, filters, tests)]

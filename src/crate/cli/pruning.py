@@ -114,5 +114,5 @@ def volumes(engine: Engine, options: dict[str, Any], pruned: Pruned, named: bool
 
 def networks(engine: Engine, options: dict[str, Any], pruned: Pruned) -> None:
     """Removes the networks that no container uses and that match."""
-    unused = filters.networks(options["filter"], prune.unused_networks(engine))
+    unused = filters.networks(engine, options["filter"], prune.unused_networks(engine))
     pruned.add("Deleted Networks", prune.networks(engine, unused))

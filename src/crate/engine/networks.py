@@ -50,11 +50,17 @@ def _identifier(name: str) -> str:
 
 
 def name_of(engine: Engine, text: str) -> str:
-    """The name of the network that a container asks for by name, id, or the beginning of an id."""
+    """The name of the network that a container asks for by name, id, or the beginning of an id.
+
+    NotFoundError; UsageError for host and none, which are modes of a container and no networks.
+    """
     try:
         return store.load(engine.roots, text)["name"]
     except NotFoundError:
-        return str(find(engine, text)["name"])
+        name = str(find(engine, text)["name"])
+    if name in _BUILTIN:
+        raise UsageError(f"cannot use {name} as a network: it is a network mode", f"crate run --network {name}")
+    return name
 
 
 def find(engine: Engine, text: str) -> dict[str, Any]:
@@ -127,6 +133,13 @@ def users(engine: Engine, name: str) -> list[Container]:
     from crate.engine import attachments, containers
 
     return [one for one in containers.listing(engine) if name in attachments.names(one.record["network"])]
+
+
+def used(engine: Engine) -> set[str]:
+    """The names of the networks that containers are connected to, or will be when they start."""
+    from crate.engine import attachments, containers
+
+    return {name for one in containers.listing(engine) for name in attachments.names(one.record["network"])}
 
 
 def enter(engine: Engine) -> list[int]:

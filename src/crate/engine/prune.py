@@ -104,11 +104,9 @@ def volumes(engine: Engine, chosen: Iterable[dict[str, Any]]) -> tuple[list[str]
 
 def unused_networks(engine: Engine) -> list[dict[str, Any]]:
     """The records of networks that were made and no container is connected to."""
-    from crate.engine import attachments, containers, networks
+    from crate.engine import networks
 
-    used: set[str] = set()
-    for container in containers.listing(engine):
-        used.update(attachments.names(container.record["network"]))
+    used = networks.used(engine)
     return [record for record in networks.listing(engine) if not record["builtin"] and record["name"] not in used]
 
 

@@ -12,6 +12,7 @@ _DISCARDED = "Port mappings have been discarded as one of the Host, Container, P
 _SOLE = ("none", "host", "slirp4netns", "pasta")
 _KEYS = {"ip": "ip", "ip6": "ip6", "mac": "mac", "mac-address": "mac", "interface_name": "interface"}
 _INTERFACE_MAX = 15  # IFNAMSIZ without its NUL
+_INTERFACES_TAKEN = ("lo", "all", "default", ".", "..")
 _ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -111,6 +112,8 @@ def check_addresses(attachment: Attachment) -> None:
             version = "IPv4" if option == "ip" else "IPv6"
             raise UsageError(f"invalid {version} address: {address}") from None
     interface = attachment["interface"]
+    if interface in _INTERFACES_TAKEN:
+        raise UsageError(f"invalid interface name: {interface}", "the kernel has that name for something else")
     if len(interface) > _INTERFACE_MAX or "/" in interface or interface.split() not in ([], [interface]):
         raise UsageError(f"invalid interface name: {interface}", f"at most {_INTERFACE_MAX} characters, without blanks")
     mac = attachment["mac"]

@@ -184,8 +184,9 @@ def test_wrong_filter(given: str, message: str) -> None:
 
 def test_filters_of_networks_and_volumes() -> None:
     networks = [{"id": "1a", "name": "crate0", "labels": {}}, {"id": "2b", "name": "back", "labels": {"x": "1"}}]
-    assert [n["name"] for n in filters.networks(["label=x"], networks)] == ["back"]
-    assert [n["name"] for n in filters.networks(["name=a", "driver=bridge"], networks)] == ["crate0", "back"]
+    assert [n["name"] for n in filters.networks(None, ["label=x"], networks)] == ["back"]  # type: ignore[arg-type]
+    found = filters.networks(None, ["name=a", "driver=bridge"], networks)  # type: ignore[arg-type]
+    assert [n["name"] for n in found] == ["crate0", "back"]
     volumes = [{"name": "data", "labels": {"x": "1"}}, {"name": "other", "labels": {}}]
     assert [v["name"] for v in filters.volumes(None, ["dangling=false"], volumes)] == ["data"]  # type: ignore[arg-type]
     assert [v["name"] for v in filters.volumes(None, ["dangling=true"], volumes)] == ["other"]  # type: ignore[arg-type]

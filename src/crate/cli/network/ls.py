@@ -19,7 +19,7 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import networks
 
     engine = crate.engine.open(options["globals"])
-    found = filters.networks(options["filter"], networks.listing(engine))
+    found = filters.networks(engine, options["filter"], networks.listing(engine))
     rows = [
         {
             "ID": str(record["id"]) if options["no_trunc"] else str(record["id"])[:12],
@@ -30,6 +30,10 @@ def main(options: dict[str, Any]) -> int:
             "Internal": str(bool(record.get("internal"))).lower(),
             "Labels": ",".join(f"{k}={v}" for k, v in sorted((record.get("labels") or {}).items())),
             "CreatedAt": record.get("created", ""),
+            "Created": record.get("created", ""),
+            "NetworkInterface": record.get("network_interface", ""),
+            "DNSEnabled": str(bool(record.get("dns_enabled"))).lower(),
+            "IPv6Enabled": str(bool(record.get("ipv6"))).lower(),
         }
         for record in found
     ]
