@@ -250,11 +250,12 @@ def test_faults_are_shown_with_their_place(builder: Builder) -> None:
     ):
         result = builder.try_build(f"FROM BASE\n\n{line}\nFROM BASE AS two\n", "--target", "0")
         first, *place = result.err.splitlines()[-3:]
-        assert result.status == 125 and f"Dockerfile:3: {fault}" in first, result
+        assert result.status == 125 and "Dockerfile:3: " in first and fault in first, result
         assert place == [f"  3 | {line}", f"    | {' ' * caret}^"]
     failing = builder.try_build("FROM BASE\nRUN echo before; exit 9\n")
     assert failing.status == 9 and "before" in failing.out + failing.err and "Dockerfile:2: " in failing.err
-    assert "Dockerfile:1: cannot pull" in builder.try_build("FROM localhost:1/nope\n").err
+    missing = builder.try_build("FROM localhost:1/nope\n").err
+    assert "Error: cannot pull localhost:1/nope" in missing and "Dockerfile:1: FROM localhost:1/nope\n" in missing
     warned = builder.try_build("FROM BASE\nRUN true \\\n\n&& true\n")
     assert "Empty continuation line found in: RUN true" in warned.err
 
