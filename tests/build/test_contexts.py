@@ -375,7 +375,13 @@ def test_a_git_repository_as_source_of_add(site: Site, repository: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["https://h/r.git#--upload-pack=x", "git@-oProxyCommand=x:y", "ssh://-oProxyCommand=x/y", "https://h/r.git#a b"],
+    [
+        "https://h/r.git#--upload-pack=x",
+        "git@-oProxyCommand=x:y",
+        "ssh://-oProxyCommand=x/y",
+        "https://h/r.git#a b",
+        "ssh://-oProxyCommand=x@h/y.git",
+    ],
 )
 def test_no_part_of_a_url_becomes_an_option(text: str) -> None:
     try:

@@ -101,7 +101,8 @@ def _with_query(source: GitSource, query: str, text: str) -> GitSource:
 def _checked(source: GitSource) -> GitSource:
     """Nothing that git could take for an option, or print into somebody's terminal."""
     host = urlsplit(source.remote).hostname or "" if "://" in source.remote else source.remote.rpartition("@")[2]
-    for word in (source.ref, source.commit, host):
+    user = urlsplit(source.remote).username or "" if "://" in source.remote else source.remote.partition("@")[0]
+    for word in (source.ref, source.commit, host, user):
         if word.startswith("-") or any(not letter.isprintable() or letter.isspace() for letter in word):
             raise UsageError(f"invalid git reference {word!r}")
     if source.remote.startswith("-") or not source.remote.isprintable():
