@@ -66,3 +66,13 @@ def test_failing_run(builder: Builder) -> None:
     assert list((builder.crate.root / "stage").iterdir()) == []
     # The step before it is in the cache.
     assert "Using cache" in builder.build("FROM BASE\nRUN echo good > /good\n")
+
+
+def test_a_name_that_means_a_removal_is_in_no_layer(builder: Builder) -> None:
+    """The layer would be another one for whoever pulls it."""
+    builder.write(".wh.bin", "x")
+    for step, place in (("COPY .wh.bin /d/", "/d/.wh.bin"), ("RUN mkdir -p /e/.wh..wh..opq", "/e/.wh..wh..opq")):
+        result = builder.try_build(f"FROM BASE\n{step}\n")
+        assert result.status == 125
+        assert f"cannot put {place} into a layer: a name that begins with .wh. stands for a removal" in result.err
+    assert list((builder.crate.root / "stage").iterdir()) == []

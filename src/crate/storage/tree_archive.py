@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
+from crate.errors import ImageError
 from crate.storage import tar_writer
+from crate.storage.tar_fields import show
 from crate.storage.tree_copy import is_opaque, is_whiteout
 from crate.storage.tree_walk import directories, open_regular, xattrs
 
@@ -32,8 +34,8 @@ class TreeArchive:
         whiteouts: bool = False,
         shift: IdShift | None = None,
     ) -> None:
-        """`mounts`: as in crate.storage.tree_walk. `whiteouts`: overlay's marks become those of image layers. `shift`
-        gives the entries other owners."""
+        """`mounts`: as in crate.storage.tree_walk. `whiteouts`: overlay's marks become those of image layers; a name
+        that looks like one raises ImageError then. `shift` gives the entries other owners."""
         self._shift = shift
         self._write = write
         self._whiteouts = whiteouts
@@ -50,6 +52,7 @@ class TreeArchive:
             within = here[len(path) :].strip("/")
             shown = "/".join(part for part in (name, within) if part)
             if shown:
+                self._check_name(shown)
                 self._put(self._header(os.fsencode(shown), os.fstat(fd), xattrs=xattrs(fd)))
                 self.entries += 1
                 if self._whiteouts and is_opaque(fd):
@@ -67,6 +70,7 @@ class TreeArchive:
             directory, slash, base = name.rpartition("/")
             self._put(tar_writer.plain_file(os.fsencode(f"{directory}{slash}{_WHITEOUT}{base}")))
             return
+        self._check_name(name)
         self.entries += 1
         if found.st_nlink > 1:
             key = (found.st_dev, found.st_ino)
@@ -92,6 +96,12 @@ class TreeArchive:
             except OSError:
                 return
         self._put(self._header(raw, found, target=target))
+
+    def _check_name(self, name: str) -> None:
+        """A layer can hold no such file: whoever unpacks it would remove another one instead."""
+        if self._whiteouts and name[name.rfind("/") + 1 :].startswith(_WHITEOUT):
+            shown = show(os.fsencode(name))
+            raise ImageError(f"cannot put /{shown} into a layer: a name that begins with .wh. stands for a removal")
 
     def add_open(self, fd: int, name: bytes) -> None:
         """A regular file that is open. As many bytes as it has now: it may grow, or shrink, meanwhile."""
