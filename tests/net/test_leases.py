@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crate.errors import NotFoundError
+from crate.errors import KernelError, NotFoundError
 from crate.net import addresses, firewall, removal, sandbox, store
 from net.scene import Net, free_subnet
 
@@ -69,6 +69,20 @@ def test_a_hundred_starts_at_once_get_a_hundred_addresses(net: Net) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def test_a_release_that_fails_keeps_no_port(net: Net) -> None:
+    container = net.container("127.0.0.1::80")
+    (fd,) = container.lease["port_fds"]
+    directory = net.lease_root / net.bridge
+    directory.rename(net.lease_root / ".aside")
+    directory.touch()
+    with pytest.raises(KernelError, match="use directory"):
+        sandbox.release(net.roots, container.lease)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+    directory.unlink()
+    (net.lease_root / ".aside").rename(directory)
 
 
 def test_who_comes_to_a_network_that_was_just_removed_leaves_nothing(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,13 +142,16 @@ def tell(facts: dict[str, Any], action: str, **more: Any) -> None:
 
 def _give_back(facts: dict[str, Any]) -> None:
     """What a container does not hold while it waits for its restart."""
-    try:
-        if facts["state"]["lease"]:
-            sandbox.release(roots_of(facts), facts["state"]["lease"])
-            sandbox.discard(facts["state"]["lease"])
-        cgroup.from_record(facts["state"]["cgroup"]).remove()
-    except (OSError, CrateError):
-        pass  # the next start meets it, and tells
+    lease = facts["state"]["lease"]
+    for give_back in (
+        lambda: lease and sandbox.release(roots_of(facts), lease),
+        lambda: lease and sandbox.discard(lease),
+        cgroup.from_record(facts["state"]["cgroup"]).remove,
+    ):
+        try:
+            give_back()
+        except (OSError, CrateError):
+            continue  # the next start meets it, and tells
 
 
 def clean(facts: dict[str, Any]) -> None:

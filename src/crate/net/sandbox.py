@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from crate import hotcore
-from crate.errors import KernelError, NotFoundError, UsageError
+from crate.errors import CrateError, KernelError, NotFoundError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
 from crate.net import route_messages
 
@@ -348,10 +348,16 @@ def publisher(lease: Lease) -> Endpoint:
 
 
 def release(roots: Roots, lease: Lease) -> None:
-    """Gives back what others can see as taken: addresses and, in the owner, the host ports and the helper."""
-    if lease["mode"] == "bridge":
-        for endpoint in lease["endpoints"]:
+    """Gives back what others can see as taken: addresses and, in the owner, the host ports and the helper.
+
+    All of it, whatever fails; then the first failure is raised: OSError, KernelError, or HostError of a CNI plugin.
+    """
+    failure: OSError | CrateError | None = None
+    for endpoint in lease["endpoints"] if lease["mode"] == "bridge" else ():
+        try:
             _release_endpoint(lease, endpoint)
+        except (OSError, CrateError) as error:
+            failure = failure or error
     if _owns(lease):
         _close([*lease["port_fds"], *lease["dns_fds"]])
         if lease["helper_pid"]:
@@ -359,6 +365,8 @@ def release(roots: Roots, lease: Lease) -> None:
 
             userspace.stop(lease)
     lease["port_fds"], lease["dns_fds"] = [], []
+    if failure:
+        raise failure
 
 
 def _release_endpoint(lease: Lease, endpoint: Endpoint) -> None:
