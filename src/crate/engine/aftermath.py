@@ -142,14 +142,12 @@ def tell(facts: dict[str, Any], action: str, **more: Any) -> None:
 
 def _give_back(facts: dict[str, Any]) -> None:
     """What a container does not hold while it waits for its restart."""
-    lease = facts["state"]["lease"]
-    for give_back in (
-        lambda: lease and sandbox.release(roots_of(facts), lease),
-        lambda: lease and sandbox.discard(lease),
-        cgroup.from_record(facts["state"]["cgroup"]).remove,
-    ):
+    lease, steps = facts["state"]["lease"], [cgroup.from_record(facts["state"]["cgroup"]).remove]
+    if lease:
+        steps = [lambda: sandbox.release(roots_of(facts), lease), lambda: sandbox.discard(lease), *steps]
+    for step in steps:
         try:
-            give_back()
+            step()
         except (OSError, CrateError):
             continue  # the next start meets it, and tells
 
