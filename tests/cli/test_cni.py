@@ -156,6 +156,10 @@ def test_connected_while_it_runs_and_killed(crate: Crate, lan: Network) -> None:
     os.kill(int(crate.ok("inspect", "--format", "{{.State.ConmonPid}}", "two")), 9)
     until(lambda: crate("ps", "-q", "--filter", "name=two").out == "", what="the healing")
     assert [call["CNI_COMMAND"] for call in lan.calls()] == ["DEL"] and lan.leased() == []
+    crate.ok("network", "connect", "lan", "one")
+    os.kill(int(crate.ok("inspect", "--format", "{{.State.ConmonPid}}", "one")), 9)
+    until(lambda: crate("ps", "-q", "--filter", "name=one").out == "", what="the healing of one connected late")
+    assert [call["CNI_COMMAND"] for call in lan.calls()] == ["ADD", "DEL"] and lan.leased() == []
 
 
 def test_failures(crate: Crate, lan: Network) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from crate import cgroup
-from crate.engine import aftermath
+from crate.engine import aftermath, amendments
 from crate.engine.sweeping import sweep_leases
 from crate.errors import CrateError
 from crate.storage.lock import Lock
@@ -32,6 +32,7 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
         there = _read(container.paths.state)
         if there != dead or is_alive(dead["monitor_pid"], dead["monitor_start"], dead["boot_id"]):
             return  # another command was first
+        amendments.adopt(container.paths.run_directory, dead)  # networks that it was connected to while it ran
         same_boot, died = dead["boot_id"] == boot_id(), False
         oom_killed = False
         if same_boot:
