@@ -53,3 +53,17 @@ def test_removed_layers_are_made_again(builder: Builder) -> None:
     builder.crate.ok("builder", "prune", "-af")
     out = builder.build(dockerfile)
     assert cached(out) == [False] and builder.run(out.split()[-1], "cat", "/x") == "x"
+
+
+@pytest.mark.parametrize("command", ["builder prune -f --keep-storage 2500000", "gc --keep 4500000"])
+def test_what_others_stand_on_is_kept_longest(builder: Builder, command: str) -> None:
+    """By last use alone the first steps would go first, and all that was kept would be of no use."""
+    step = "RUN head -c 1000000 /dev/urandom > /"
+    dockerfile = f"FROM BASE\n{step}a\n{step}b\n{step}c\n"
+    image = builder.image(dockerfile)
+    builder.crate.ok("rmi", image)
+    if command.startswith("gc"):  # layers and their archives, and the base image
+        sizes = builder.crate.ok("gc", "--keep", "100g").split()
+        command = f"gc --keep {int(float(sizes[7].removesuffix('MB')) * 1e6) - 1_500_000}"
+    builder.crate.ok(*command.split())
+    assert cached(builder.build(dockerfile)) == [True, True, False]

@@ -33,14 +33,15 @@ def listing(roots: Roots) -> list[Item]:
     """All that is kept, what was used last at the end. Steps that changed no file go with the layer they stand on."""
     stood_on = {layer for record in image_record.list_all(roots) for layer in record["layers"]}
     found: dict[str, Item] = {}
-    for record in build_cache.list_all(roots):
+    records = build_cache.list_all(roots)
+    used = build_cache.last_uses(records)
+    for record in records:
         layer = record["layer"]
         item = found.get(layer)
         if item is None:
             size = record["size"] if layer not in stood_on else 0
-            item = found[layer] = Item(layer or "-", record["text"], size, 0.0, layer in stood_on)
+            item = found[layer] = Item(layer or "-", record["text"], size, used[layer], layer in stood_on)
         item.keys.append(record["key"])
-        item.last_used = max(item.last_used, record["last_used"])
     items = list(found.values())
     for directory, facts, last_used in build_cache.mounts(roots):
         name = directory.rpartition("/")[2]

@@ -74,6 +74,8 @@ class Plan:
         self._caches = {place: sizes.tree_bytes(place) for place, _, _ in build_cache.mounts(engine.roots)}
         self.before = sum(self._sizes.values()) + sum(self._volume_sizes.values()) + sum(self._caches.values())
         self.before += sum(sizes.tree_bytes(one.paths.upper) for one in every)
+        self._records = build_cache.list_all(engine.roots)
+        self._uses = build_cache.last_uses(self._records)
         candidates = [*self._directories(), *self._volumes(mounted)]
         if not self.is_held:
             candidates += [*self._images(), *self._steps()]
@@ -156,13 +158,14 @@ class Plan:
 
             name = ", ".join(record["names"]) or "<none>"
             used = last_use.of_image(self._roots, image_id)
+            used = max([used, *(self._uses.get(layer, 0.0) for layer in record["layers"][-1:])])
             found.append(Candidate("image", image_id, name, used, self._needs(record), act))
         return found
 
     def _steps(self) -> list[Candidate]:
         """The steps that made one layer are one candidate, since they are of use together."""
         by_layer: dict[str, list[dict[str, object]]] = {}
-        for record in build_cache.list_all(self._roots):
+        for record in self._records:
             by_layer.setdefault(str(record["layer"]), []).append(record)
         found = []
         for layer, records in by_layer.items():
@@ -172,14 +175,13 @@ class Plan:
                 descriptor = record.get("descriptor")
                 if isinstance(descriptor, dict):
                     needs.add(str(descriptor["digest"]))
-            used = max(float(str(record["last_used"])) for record in records)
             text = " ".join(str(records[0].get("text") or "").split())
 
             def act(keys: list[str] = keys) -> None:
                 for key in keys:
                     build_cache.remove(self._roots, key)
 
-            found.append(Candidate("build step", layer or keys[0], text, used, needs, act))
+            found.append(Candidate("build step", layer or keys[0], text, self._uses[layer], needs, act))
         return found
 
     def _directories(self) -> list[Candidate]:

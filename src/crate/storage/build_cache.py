@@ -18,7 +18,7 @@ from crate.storage.lock import Lease, Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from crate.storage.roots import Roots
@@ -63,6 +63,29 @@ def list_all(roots: Roots) -> list[dict[str, Any]]:
                     found.append({**record, "last_used": os.stat(path).st_mtime})
                 except FileNotFoundError:
                     pass
+    return found
+
+
+def last_uses(records: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """When each layer was of use last (seconds since the epoch): later than all that stands on it.
+
+    Without those below nothing above is found again, so what is removed by last use goes from the top. The top layers
+    of base images are among them.
+    """
+    found: dict[str, float] = {}
+    below: dict[str, str] = {}
+    for record in records:
+        layer = record["layer"]
+        found[layer] = max(found.get(layer, 0.0), record["last_used"])
+        below[layer] = record["parent"]
+    for layer, used in sorted(found.items(), key=lambda item: item[1]):
+        under = below[layer]
+        while under:
+            used += 1e-6
+            if found.get(under, 0.0) >= used:
+                break
+            found[under] = used
+            under = below.get(under, "")
     return found
 
 
