@@ -102,7 +102,7 @@ def _pull_from(
 ) -> ImageRecord:
     wanted = wanted_platform(options)
     if embedded.is_embedded(reference):
-        return _assemble(roots, reference, shown)
+        return _assemble(roots, reference, wanted, shown)
     gate = verification.Gate(reference, options.get("signature_policy"))
     client = client_of(reference, settings, options)
     try:
@@ -158,11 +158,12 @@ def client_of(reference: Reference, settings: Settings, options: Mapping[str, An
     return Client(reference, settings, verb=verb, **access(options))
 
 
-def _assemble(roots: Roots, reference: Reference, shown: Progress) -> ImageRecord:
+def _assemble(roots: Roots, reference: Reference, wanted: Platform | None, shown: Progress) -> ImageRecord:
     image = embedded.assemble(reference)
     document = read_document(image.manifest, image.manifest_digest, "", f"pull {reference}")
     names = [_stored_name(reference)]
-    record = arrival.receive(roots, document, image, subject=f"pull {reference}", names=names, progress=shown)
+    subject = f"pull {reference}"
+    record = arrival.receive(roots, document, image, subject=subject, names=names, wanted=wanted, progress=shown)
     journal.record(roots, "image", "pull", record["id"], str(reference))
     return record
 
