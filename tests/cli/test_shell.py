@@ -88,11 +88,12 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     assert crate.ok("shell", IMAGE, "sh", "-c", show, cwd=home).split() == [str(user.uid), user.name, str(home), "0"]
     assert (home / "mine").stat().st_uid == user.uid
     assert crate("shell", IMAGE, "touch", "/etc/new", cwd=home).status == 1
-    (home / "group").mkdir()
-    os.chown(home / "group", 0, 54321)
-    (home / "group").chmod(0o2770)
+    shared = home / f"group-{crate.mark}"
+    shared.mkdir()
+    os.chown(shared, 0, 54321)
+    shared.chmod(0o2770)
     crate.user = user._replace(become=(*user.become[:3], "--groups=54321", "--inh-caps=-all"))
-    crate.ok("shell", IMAGE, "touch", f"{home}/group/shared", cwd=home)  # the groups outside count inside
+    crate.ok("shell", IMAGE, "touch", f"{shared}/shared", cwd=home)  # the groups outside count inside
     crate.user = user
     assert crate.ok("shell", "--root", IMAGE, "sh", "-c", "touch /etc/new; id -u; echo $HOME", cwd=home) == "0\n/root"
     assert crate.ok("shell", IMAGE, "stat", "-c", "%u", "/etc/new", cwd=home) == "0"
