@@ -21,6 +21,7 @@ def test_info(crate: Crate) -> None:
     crate.ok("create", IMAGE)
     crate.ok("run", "-d", "--network", "none", IMAGE, "sleep", "1000")
     found = json.loads(crate.ok("info", "--format", "json"))
+    assert {"bridge", "macvlan", "ipvlan", "vxlan", "cni"} <= set(found["Plugins"]["Network"])
     assert (found["Containers"], found["ContainersRunning"], found["ContainersStopped"], found["Images"]) == (
         2,
         1,

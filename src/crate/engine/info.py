@@ -25,6 +25,7 @@ _STATES = ("paused", "running", "stopped")
 def info(engine: Engine) -> dict[str, Any]:
     """podman's groups `host`, `store`, `registries`, `version`, with ours: `settings`."""
     from crate import API_VERSION, __version__
+    from crate.net.definition import DRIVERS as NETWORK_DRIVERS
 
     hierarchy = discover()
     memory = _table("/proc/meminfo")
@@ -38,7 +39,7 @@ def info(engine: Engine) -> dict[str, Any]:
         },
         "plugins": {
             "volume": ["local"],
-            "network": ["bridge", "host", "none", "pasta", "slirp4netns"],
+            "network": [*NETWORK_DRIVERS, "cni", "host", "none", "pasta", "slirp4netns"],
             "log": list(DRIVERS),
         },
         "settings": {key: {"value": value, "origin": origin} for key, value, origin in engine.settings.items()},
