@@ -64,6 +64,7 @@ def _fetch(url: str) -> bytes | None:
             raise UsageError(f"cannot read the signature {url}: {error.strerror}") from None
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"cannot read signatures from {url}", "a lookaside is a URL of file, http or https")
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
@@ -74,5 +75,5 @@ def _fetch(url: str) -> bytes | None:
         if error.code in (404, 410):
             return None
         raise RegistryError(f"cannot read the signature {url}: status {error.code}") from None
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         raise RegistryError(f"cannot read the signature {url}: {getattr(error, 'reason', error)}") from None
