@@ -233,6 +233,7 @@ def test_what_is_refused(crate: Crate, subnet: str) -> None:
         f"--subnet {subnet}": "already used", f"--subnet {stem}.128/25": "already used",
         f"--subnet {stem}.1/24": subnet,
         "--subnet nothing": "nothing", "--gateway 10.1.2.3": "without a subnet",
+        "--subnet 198.51.100.0/24 --gateway 198.51.100.255": "no host",
         "--subnet 198.51.100.0/24 --gateway 10.1.2.3": "10.1.2.3 is not in subnet",
         "--subnet 198.51.100.0/24 --ip-range 10.1.2.0/25": "is not in subnet", "--driver token-ring": "token-ring",
         "-o speed=9": "speed", "-o mtu=9": "mtu", "--dns zz": "zz", "--route 10.0.0.0/8": "route",

@@ -217,12 +217,20 @@ def _subnets(
         raise UsageError("a network without addresses: --ipv4=false needs --ipv6")
     subnets: list[Subnet] = [{"subnet": str(span), "gateway": str(span[1])} for span in wanted if _fits(span)]
     for text in options.get("gateway") or ():
-        subnets[_place(text, "gateway", wanted)]["gateway"] = str(ip_address(text))
+        place = _place(text, "gateway", wanted)
+        if ip_address(text) in (wanted[place][0], wanted[place].broadcast_address):
+            raise UsageError(f"--gateway {text} is the first or the last address of {wanted[place]}, and no host's")
+        subnets[place]["gateway"] = str(ip_address(text))
     for text in options.get("ip_range") or ():
         lease_range = _range(text)
         place = _place(lease_range["start_ip"], "ip-range", wanted)
         if _place(lease_range["end_ip"], "ip-range", wanted) != place:
             raise UsageError(f"invalid ip range {text}: its ends are in different subnets")
+        if wanted[place].version != wanted[0].version and wanted[0].version == 4:
+            raise UsageError(
+                f"cannot use --ip-range {text}: an IPv6 address has the place of the IPv4 one in its subnet",
+                "give --ip-range of the IPv4 subnet",
+            )
         subnets[place]["lease_range"] = lease_range
     return subnets
 

@@ -32,7 +32,10 @@ class _Watched:
         self._find, self._start, self.own = find, start, own
         self.due_at, self._wait = 0.0, _FIRST_SECONDS
         self._since = time.monotonic()
-        self.fd = find()
+        try:
+            self.fd = find()
+        except OSError:
+            self.fd = -1  # no descriptor is free: it is looked for again later
         if self.fd < 0:
             self.ended()
 
