@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from security.hostile import make_root
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,17 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requires("root", "overlay", "busybox")
 RUN = ("run", "--rm", "--network", "none")
-
-
-def make_root(place: Path) -> Path:
-    """A root file system of busybox, to be given to --rootfs and made hostile."""
-    root = place / "hostile"
-    for name in ("bin", "etc"):
-        (root / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", root / "bin/busybox")
-    for applet in ("sh", "cat", "echo", "ls"):
-        (root / "bin" / applet).symlink_to("busybox")
-    return root
 
 
 def test_link_in_volume_leads_nowhere_but_in_it(crate: Crate, busybox: str) -> None:

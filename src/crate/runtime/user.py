@@ -31,7 +31,7 @@ def lookup(root_fd: int, text: str, groups: list[str]) -> tuple[dict[str, Any], 
     home = entry[5] if entry else "/"
     if entry:
         uid, gid = _number(entry[2], text), _number(entry[3], text)
-    elif _is_number(user_text):
+    elif _is_digits(user_text):  # beyond 32 bits too: refused, no name (CVE-2026-46680)
         uid, gid = _number(user_text, text), 0
     elif user_text in ("", "root"):
         uid, gid, name, home = 0, 0, "root", "/root"
@@ -79,26 +79,27 @@ def _group(lines: list[list[str]], text: str) -> int:
     entry = _find(lines, text)
     if entry:
         return _number(entry[2], text)
-    if _is_number(text):
+    if _is_digits(text):
         return _number(text, text)
     raise UsageError(f"unable to find group {text}: no matching entries in group file")
 
 
 def _find(lines: list[list[str]], text: str) -> list[str] | None:
-    """The line of a name; then, for a number, the first line with that id."""
-    for line in lines:
-        if line[0] == text:
-            return line
-    if _is_number(text):
-        for line in lines:
-            if _is_number(line[2]) and int(line[2]) == int(text):
-                return line
-    return None
+    """The line of a name. Digits are never one, or an image could say who 5000 is: the first line with that id."""
+    if _is_digits(text):
+        matches = [line for line in lines if _is_number(line[2]) and _is_number(text) and int(line[2]) == int(text)]
+    else:
+        matches = [line for line in lines if line[0] == text]
+    return matches[0] if matches else None
+
+
+def _is_digits(text: str) -> bool:
+    return text.isdigit() and text.isascii()
 
 
 def _is_number(text: str) -> bool:
     """Whether it is made of the ten digits, and few of them: str.isdigit() takes ², and int() refuses 5000 digits."""
-    return text.isdigit() and text.isascii() and len(text) < 20
+    return _is_digits(text) and len(text) < 20
 
 
 def _number(text: str, context: str) -> int:

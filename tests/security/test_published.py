@@ -1,0 +1,188 @@
+"""Published escapes of other runtimes, tried on this one; docs/security.md lists them by number."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from security.hostile import make_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from program import Crate
+
+pytestmark = pytest.mark.requires("root", "overlay", "busybox")
+RUN = ("run", "--rm", "--network", "none")
+
+CALLS = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void tell(const char *name, long got) { printf("%s %d\n", name, got < 0 ? errno : 0); }
+
+int main(void) {
+    tell("AF_ALG", socket(38, SOCK_SEQPACKET, 0));
+    tell("AF_VSOCK", socket(40, SOCK_STREAM, 0));
+    tell("io_uring_setup", syscall(425, 1, NULL));
+    tell("keyctl", syscall(SYS_keyctl, 0, -3, 0));
+    tell("add_key", syscall(SYS_add_key, "user", "x", "y", 1, -2));
+    tell("AF_UNIX", socket(AF_UNIX, SOCK_STREAM, 0));
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A directory of the host with a file, at a path that no container has."""
+    place = tmp_path / "victim"
+    place.mkdir()
+    (place / "secret").write_text("the host's\n")
+    return place
+
+
+def untouched(victim: Path) -> bool:
+    """Is everything as it was made?"""
+    return os.listdir(victim) == ["secret"] and (victim / "secret").read_text() == "the host's\n"
+
+
+@pytest.mark.skipif(not shutil.which("musl-gcc"), reason="musl-gcc makes the program (apt install musl-tools)")
+def test_calls_that_reach_too_much_of_the_kernel(crate: Crate, busybox: str, tmp_path: Path) -> None:
+    (tmp_path / "calls.c").write_text(CALLS)
+    subprocess.run(["musl-gcc", "-static", "-o", tmp_path / "calls", tmp_path / "calls.c"], check=True, timeout=60)
+    told = crate.ok(*RUN, "-v", f"{tmp_path}/calls:/calls:ro", busybox, "/calls").splitlines()
+    names = ("AF_ALG", "AF_VSOCK", "io_uring_setup", "keyctl", "add_key")
+    assert told == [*(f"{name} 1" for name in names), "AF_UNIX 0"]
+
+
+@pytest.mark.parametrize("target", ["{victim}", "../../../../../../../../../..{victim}"])
+def test_devices_of_an_image_whose_dev_is_a_link(crate: Crate, victim: Path, target: str) -> None:
+    root = make_root(crate.place)
+    (victim / "ptmx").write_text("the host's\n")
+    (root / "dev").symlink_to(target.format(victim=victim))
+    crate(*RUN, "--rootfs", str(root), "echo")
+    assert sorted(os.listdir(victim)) == ["ptmx", "secret"] and (victim / "ptmx").read_text() == "the host's\n"
+
+
+def test_null_device_that_is_a_link_masks_nothing_else(crate: Crate, busybox: str, victim: Path) -> None:
+    crate.ok("volume", "create", "shared")
+    null = crate.root / "volumes/shared/_data/null"
+    for target in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/etc/passwd"):
+        null.symlink_to(target)
+        look = "head -c 20 /proc/kcore 2>/dev/null; head -c 20 /proc/keys 2>/dev/null; echo > /proc/kcore; :"
+        told = crate(*RUN, "-v", "shared:/dev", busybox, "sh", "-c", look)
+        assert told.out == "", target
+        null.unlink()
+    with open("/proc/sys/kernel/core_pattern") as file:
+        assert file.read() != "\n"
+
+
+def test_console_that_is_a_link(crate: Crate, busybox: str, victim: Path) -> None:
+    crate.ok("volume", "create", "shared")
+    data = crate.root / "volumes/shared/_data"
+    for target in (f"{victim}/made", f"../../../../../../..{victim}/secret", "/proc/sys/kernel/core_pattern"):
+        (data / "console").symlink_to(target)
+        crate(*RUN, "-t", "-v", "shared:/dev", busybox, "sh", "-c", "echo out > /dev/console; :", timeout=20)
+        (data / "console").unlink()
+        assert untouched(victim), target
+
+
+def test_container_swaps_where_another_mounts(crate: Crate, busybox: str, victim: Path) -> None:
+    swap = "mv /v/real /v/d; mv /v/d /v/real; mv /v/way /v/d; mv /v/d /v/way"
+    swap = f"mkdir /v/real; ln -s {victim} /v/way; while :; do {swap}; done"
+    crate.ok("run", "-d", "--name", "attacker", "--network", "none", "-v", "shared:/v", busybox, "sh", "-c", swap)
+    source = crate.place / "source"
+    source.mkdir()
+    for number in range(8):
+        options = ("-v", "shared:/v", "-v", f"{source}:/v/d/made{number}", "--tmpfs", f"/v/d/other{number}")
+        crate(*RUN, *options, busybox, "true", timeout=20)
+    crate.ok("rm", "-f", "-t", "0", "attacker")
+    assert untouched(victim)
+
+
+def test_programs_of_a_container_unpack_nothing(crate: Crate) -> None:
+    root = make_root(crate.place)
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "in").mkdir()
+    for name in ("xz", "unxz", "gzip", "gunzip", "unpigz", "pigz", "bzip2", "zstd", "tar", "ps", "nsenter"):
+        for directory in ("bin", "usr/bin"):
+            (root / directory / name).write_text("#!/bin/sh\necho executed > /executed\ncat\n")
+            (root / directory / name).chmod(0o755)
+    (root / "lib").mkdir()
+    for name in ("libnss_files.so.2", "libnss_compat.so.2"):
+        (root / "lib" / name).write_text("no library")
+    crate.ok("run", "-di", "--name", "box", "--network", "none", "--rootfs", str(root), "sh", "-c", "cat; :")
+    for form in ("w:xz", "w:gz", "w:bz2"):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode=form) as tar:  # type: ignore[call-overload]
+            tar.addfile(tarfile.TarInfo(form[2:]))
+        command = crate.command("cp", "-", "box:/in")
+        subprocess.run(command, check=True, input=stream.getvalue(), env=crate.environment, timeout=30)
+    crate.ok("cp", "box:/in", str(crate.place / "out"))
+    crate.ok("top", "box", "user", "huser", "args")
+    assert sorted(os.listdir(root / "in")) == ["bz2", "gz", "xz"] and not (root / "executed").exists()
+
+
+@pytest.mark.parametrize("number", ["4294967296", "2147483648", "99999999999999999999"])
+def test_numbers_beyond_those_of_users_are_no_names(crate: Crate, number: str) -> None:
+    root = make_root(crate.place)
+    (root / "bin/id").symlink_to("busybox")
+    (root / "etc/passwd").write_text(f"{number}:x:0:0::/:/bin/sh\n")
+    (root / "etc/group").write_text(f"{number}:x:0:\n")
+    for user in (number, f"5:{number}"):
+        crate.fails(125, *RUN, "--user", user, "--rootfs", str(root), "id", "-u")
+    crate.ok("run", "-di", "--name", "box", "--network", "none", "--rootfs", str(root), "sh", "-c", "cat; :")
+    crate.fails(125, "exec", "--user", number, "box", "id", "-u")
+    (root / "etc/passwd").write_text("1:x:0:0::/:/bin/sh\n")
+    assert crate.ok("exec", "--user", "1", "box", "sh", "-c", "id -u; id -g").split() == ["1", "0"]
+
+
+def test_user_one_is_user_one(crate: Crate, busybox: str) -> None:
+    crate.ok("run", "-d", "--name", "box", "--network", "none", busybox, "sleep", "60")
+    assert crate.ok("exec", "-u", "1", "box", "sh", "-c", "id -u; grep CapEff /proc/self/status").split()[::2] == [
+        "1",
+        "0" * 16,
+    ]
+
+
+def test_exec_shows_nothing_of_the_host(crate: Crate, busybox: str) -> None:
+    look = (
+        "while test ! -e /stop; do for p in /proc/[0-9]*; do readlink $p/exe; readlink $p/cwd; "
+        "for f in $p/fd/*; do readlink $f; done; done; done 2>/dev/null | sort -u > /seen; echo end > /done; sleep 60"
+    )
+    crate.ok("run", "-d", "--name", "box", "--network", "none", busybox, "sh", "-c", look)
+    for _ in range(6):
+        crate.ok("exec", "box", "true")
+    crate.ok("exec", "box", "touch", "/stop")
+    seen = crate.ok("exec", "box", "sh", "-c", "until test -e /done; do :; done; cat /seen").splitlines()
+    strange = [line for line in seen if any(word in line for word in ("python", "crate", "interpreter"))]
+    assert any("busybox" in line for line in seen) and not strange
+
+
+def test_no_socket_has_an_abstract_name(crate: Crate, busybox: str) -> None:
+    before = set(_abstract())
+    crate.ok("run", "-d", "--name", "box", "--network", "host", busybox, "sleep", "60")
+    assert [name for name in set(_abstract()) - before if "crate" in name or crate.mark in name] == []
+
+
+def _abstract() -> list[str]:
+    with open("/proc/net/unix") as file:
+        return [line.split()[-1] for line in file if " @" in line]
+
+
+def test_first_use_of_a_volume_overwrites_nothing(crate: Crate, busybox: str) -> None:
+    crate.ok("volume", "create", "kept")
+    (crate.root / "volumes/kept/_data/passwd").write_text("own\n")
+    assert crate.ok(*RUN, "-v", "kept:/etc", busybox, "cat", "/etc/passwd") == "own"
+    assert crate.ok(*RUN, "-v", "kept:/etc", busybox, "cat", "/etc/passwd") == "own"
