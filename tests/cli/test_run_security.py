@@ -93,6 +93,19 @@ def test_masked_and_read_only_paths(crate: Crate) -> None:
     assert unmasked == "0"
 
 
+def test_chosen_masks_and_options_of_proc(crate: Crate) -> None:
+    hidden = "--security-opt", "mask=/etc/passwd:/usr:/no/such", "--security-opt", "mask=/proc/cpuinfo"
+    look = "cat /etc/passwd /proc/cpuinfo | wc -c; ls /usr | wc -l; umount /proc/cpuinfo 2>&1 | wc -l"
+    assert crate.ok(*RUN, *hidden, IMAGE, "sh", "-c", look).split() == ["0", "0", "1"]
+    covered = ("sh", "-c", "grep -cE ' /proc/(kcore|keys|sys) ' /proc/mounts")
+    for option, count in (("unmask=/proc/k*", "1"), ("unmask=/proc/kcore:/proc/sys", "1"), ("unmask=ALL", "0")):
+        assert crate(*RUN, "--security-opt", option, IMAGE, *covered).out.strip() == count, option
+    options = ("--security-opt", "proc-opts=hidepid=2", "--pid", "private")
+    seen = crate.ok(*RUN, *options, IMAGE, "sh", "-c", "grep ' /proc proc ' /proc/mounts")
+    assert "hidepid=2" in seen or "hidepid=invisible" in seen
+    assert "cannot mount proc" in crate.fails(125, *RUN, "--security-opt", "proc-opts=no=such", IMAGE, "true")
+
+
 def test_out_of_memory(crate: Crate) -> None:
     result = crate(
         "run", "--name", "hungry", "--network", "none", "-m", "16m", IMAGE, "sh", "-c",

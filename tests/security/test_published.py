@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -186,3 +187,12 @@ def test_first_use_of_a_volume_overwrites_nothing(crate: Crate, busybox: str) ->
     (crate.root / "volumes/kept/_data/passwd").write_text("own\n")
     assert crate.ok(*RUN, "-v", "kept:/etc", busybox, "cat", "/etc/passwd") == "own"
     assert crate.ok(*RUN, "-v", "kept:/etc", busybox, "cat", "/etc/passwd") == "own"
+
+
+@pytest.mark.parametrize("family", [(), ("--ipv6",)])
+def test_bridges_accept_no_router_advertisements(crate: Crate, busybox: str, family: tuple[str, ...]) -> None:
+    crate.ok("network", "create", *family, "wire")
+    crate.ok("run", "--rm", "--network", "wire", busybox, "true")
+    (found,) = json.loads(crate.ok("network", "inspect", "wire"))
+    with open(f"/proc/sys/net/ipv6/conf/{found['network_interface']}/accept_ra") as file:
+        assert file.read() == "0\n"

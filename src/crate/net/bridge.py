@@ -67,6 +67,9 @@ def _create(route: Netlink, network: Network) -> tuple[int, int, dict[int, bytes
     found = find(route, name)
     if found is None:
         raise HostError(f"cannot create bridge {name}: it vanished")
+    if os.access(f"{_SYSCTL}/ipv6/conf/{name}", os.F_OK):
+        # A container must not tell the host where its way out is (CVE-2020-13401).
+        _write_sysctl(f"ipv6/conf/{name}/accept_ra", "0")
     if network["ipv6_enabled"]:
         # Looking for duplicates of its link-local address, the bridge answers no container for the first second.
         _write_sysctl(f"ipv6/conf/{name}/accept_dad", "0")
