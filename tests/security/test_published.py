@@ -126,7 +126,7 @@ def test_programs_of_a_container_unpack_nothing(crate: Crate) -> None:
     crate.ok("run", "-di", "--name", "box", "--network", "none", "--rootfs", str(root), "sh", "-c", "cat; :")
     for form in ("w:xz", "w:gz", "w:bz2"):
         stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode=form) as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=stream, mode=form) as tar:
             tar.addfile(tarfile.TarInfo(form[2:]))
         command = crate.command("cp", "-", "box:/in")
         subprocess.run(command, check=True, input=stream.getvalue(), env=crate.environment, timeout=30)
