@@ -330,6 +330,8 @@ def repository(folder: Path, server: str) -> str:
 
     git("init", ".")
     (folder / "sub/b").rename(folder / "sub/c")
+    (folder / "way").symlink_to("/etc")
+    (folder / "up").symlink_to("../../../../../../../../etc")
     git("add", ".")
     git("commit", "-m", "one")
     git("tag", "v1")
@@ -363,6 +365,9 @@ def test_a_git_repository_as_context(site: Site, repository: str, monkeypatch: p
         site.main(f"{repository}#nope")
     with pytest.raises(NotFoundError, match="cannot use directory"):
         site.main(f"{repository}#main:../../..//etc/none")
+    for link in ("way", "up"):  # CVE-2026-33748
+        with pytest.raises(NotFoundError):
+            site.main(f"{repository}#main:{link}", "passwd")
     with pytest.raises(RegistryError, match="expected commit"):
         site.main(f"{repository}?branch=main&commit={'0' * 40}")
 
