@@ -24,10 +24,13 @@ def test_there_and_back(rootless_crate: Crate, running: bool) -> None:
         crate.ok("exec", "box", "sh", "-c", "until test -e /kept/done; do :; done")
     else:
         crate.ok("run", *own, work)
-    assert crate.user
-    place = crate.user.home
+    place = crate.place
     crate.ok("cp", "box:/new", str(place / "out"))
-    assert (place / "out/file").read_text() == "own\n" and (place / "out/file").stat().st_uid == crate.user.uid
+    assert (
+        crate.user
+        and (place / "out/file").read_text() == "own\n"
+        and (place / "out/file").stat().st_uid == crate.user.uid
+    )
     crate.ok("cp", str(place / "out/file"), "box:/kept/copied")
     assert crate.ok("diff", "box").splitlines() == ["C /etc", "D /etc/group", "C /home", "A /new", "A /new/file"]
     crate.ok("commit", "box", "committed")
