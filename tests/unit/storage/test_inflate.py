@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crate.errors import HostError, ImageError
@@ -59,6 +59,9 @@ def test_skippable_frames_of_zstd() -> None:
 @given(st.sampled_from(sorted(FORMS)), st.integers(1, 5000), st.binary(max_size=3000))
 @settings(max_examples=150, deadline=None)
 def test_any_cut(form: str, step: int, data: bytes) -> None:
+    # What begins as a compressed stream does is one, whoever calls it plain.
+    assume(form != "plain" or not data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")))
+    assume(form != "plain" or data[1:4] != b"\x2a\x4d\x18")
     assert inflate(FORMS[form](data), step) == data
 
 
