@@ -5,6 +5,7 @@ A missing ability skips the test with the reason; with CRATE_MUST_WORK=1 it fail
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import shutil
@@ -193,6 +194,13 @@ def _fuse_overlayfs() -> str | None:
     return None if os.access("/dev/fuse", os.R_OK | os.W_OK) else "/dev/fuse cannot be opened"
 
 
+def _landlock() -> str | None:
+    """Whether the kernel has landlock's version 2 or later (Linux 5.19)."""
+    libc = ctypes.CDLL(None)
+    version = libc.syscall(444, None, ctypes.c_size_t(0), 1)  # landlock_create_ruleset, everywhere
+    return None if version > 1 else "no landlock in this kernel"
+
+
 def _debootstrap() -> str | None:
     return _overlay() or (None if shutil.which("debootstrap") else "no program debootstrap")
 
@@ -257,6 +265,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "tun": _tun,
     "fuse-overlayfs": _fuse_overlayfs,
     "debootstrap": _debootstrap,
+    "landlock": _landlock,
     "network": _network,
     "vm": _vm,
     "two-cpus": lambda: None if len(os.sched_getaffinity(0)) > 1 else "one CPU",

@@ -150,6 +150,11 @@ def enter(
 ) -> tuple[runtime.Entered, dict[int, bytes], int]:
     """A child of this process in the container, with our ends of its pipes: outputs by stream, stdin or -1."""
     output, stdin_fd, theirs = make_pipes(False, interactive)
+    wall = None
+    if spec.get("annotations"):
+        from crate.runtime.landlock import wall_of
+
+        wall = wall_of(spec)
     group = cgroup.from_record(state["cgroup"])
     assert theirs
     entered = runtime.enter(
@@ -162,6 +167,7 @@ def enter(
         seccomp=(spec.get("linux") or {}).get("seccomp"),
         seccomp_cache=f"{engine.roots.graphroot}/cache/seccomp",
         keep_groups=keeps_groups(spec),
+        wall=wall,
     )
     for fd in theirs:
         os.close(fd)

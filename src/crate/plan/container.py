@@ -31,6 +31,7 @@ OVERLAY_SUFFIX = ":O"
 _KEEP_GROUPS = "keep-groups"
 # crun's word for it, so that the bundle means the same to both
 _KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
+_LANDLOCK_ANNOTATION = "crate.landlock"
 # What a plain bundle complies with; crun before 1.9 refuses every other version.
 _OCI_VERSION = "1.0.2"
 # As docker sets them in a network of the container's own: any user in it may listen on port 80, and ping.
@@ -84,6 +85,8 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     refuse_nul(spec)
     if options.get("annotation"):
         spec["annotations"] = _annotations(options["annotation"])
+    if security.landlock:
+        spec.setdefault("annotations", {})[_LANDLOCK_ANNOTATION] = "1"
     record = make_record(options, image, host, settings, container_id)
     user = make_user(options, config)
     if namespaces.user and not options.get("user"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crate.errors import UsageError
+from crate.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,16 +29,19 @@ MASKED = (
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _CPUS = "/sys/devices/system/cpu"
 _UNCONFINED = "unconfined"
+# The first in which files may move from one directory to another (Linux 5.19).
+_LANDLOCK_ABI = 2
 _DEFAULT_PROFILES = ("", "builtin", "default")
 
 
 class Security:
     """The security options in force. `seccomp` is `unconfined`, a file, or empty for the default profile."""
 
-    __slots__ = ("masked", "no_new_privileges", "proc_options", "read_only", "seccomp")
+    __slots__ = ("landlock", "masked", "no_new_privileges", "proc_options", "read_only", "seccomp")
 
     def __init__(self, options: Options, host: Host, settings: Settings) -> None:
         privileged = bool(options.get("privileged"))
+        self.landlock = False
         self.no_new_privileges = False
         self.proc_options: list[str] = []
         self.masked: list[str] = [] if privileged else [*MASKED, *_thermal(host)]
@@ -63,6 +66,8 @@ class Security:
             if value != _UNCONFINED:
                 raise _invalid(option)
             self.masked, self.read_only = [], []
+        elif name == "landlock":
+            self.landlock = _landlock(option, value)
         elif name == "proc-opts":
             self.proc_options += value.split(",")
         elif name == "apparmor":
@@ -100,6 +105,22 @@ class Security:
         return read_profile(text, self.seccomp, capabilities, host.machine, host.kernel)
 
 
+def _landlock(option: str, value: str) -> bool:
+    """Whether the second wall is asked for. HostError where the kernel has none."""
+    if value.lower() in ("false", "0"):
+        return False
+    if value.lower() not in ("", "true", "1"):
+        raise _invalid(option)
+    from crate.linux.landlock import landlock_abi
+
+    if landlock_abi() < _LANDLOCK_ABI:
+        raise HostError(
+            "cannot use --security-opt landlock: this kernel has no landlock, or an old one",
+            "Linux 5.19 or later, with landlock in its parameter lsm=",
+        )
+    return True
+
+
 def _thermal(host: Host) -> list[str]:
     """What tells how busy the host's processors are (moby's GHSA-6fw5-f8r9-fgfm; Intel has it)."""
     if host.stat(f"{_CPUS}/cpu0/thermal_throttle") is None:
@@ -117,7 +138,7 @@ def _split(option: str) -> tuple[str, str]:
     name, equals, value = option.partition("=")
     if not equals:
         name, equals, value = option.partition(":")
-    if not equals and option not in ("no-new-privileges", "label"):
+    if not equals and option not in ("no-new-privileges", "label", "landlock"):
         raise _invalid(option)
     return name, value
 

@@ -148,6 +148,11 @@ def create(
     if other_users:
         # Root of the container may not go where root of the host can: every bind is made here.
         plan.made_mounts.update(binds(spec, plan.made_mounts))
+    plan.wall = None
+    if spec.get("annotations"):
+        from crate.runtime.landlock import wall_of
+
+        plan.wall = wall_of(spec)
     clone_flags = _namespaces(linux, plan)
     hooked = spec.get("hooks") or {}
     plan.handshake = bool(

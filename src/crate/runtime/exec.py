@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from crate.oci.runtime_spec import LinuxSeccomp
+    from crate.runtime.landlock import Wall
 
 _JOINED = ("ipc", "uts", "network", "cgroup", "mount", "time")
 
@@ -43,11 +44,13 @@ def enter(
     seccomp: LinuxSeccomp | None,
     seccomp_cache: str | None = None,
     keep_groups: bool = False,
+    wall: Wall | None = None,
 ) -> Entered:
     """Starts `spec_process` (an OCI `process`) in the namespaces and the cgroup of the process `init_pidfd` means.
 
     The calling process afterwards has its children born in the container's pid namespace: it is for one exec only.
     `cgroup_v2` are directories of cgroups v2, the first that takes a process is joined. `keep_groups` as in init.
+    `wall` is what runtime.landlock says of the container.
     Raises CommandNotFound (127) and CommandError (126) as init told them.
     """
     program = (compiled(seccomp, seccomp_cache), load_flags(seccomp)) if seccomp else (None, 0)
@@ -56,7 +59,7 @@ def enter(
 
     def child() -> NoReturn:
         ours.close()
-        _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, (*program, keep_groups), theirs)
+        _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, (*program, keep_groups), wall, theirs)
 
     cgroup_fd = -1
     try:
@@ -119,6 +122,7 @@ def _enter(
     stdio: tuple[int, int, int],
     cgroup_tasks: list[str],
     program: tuple[bytes | None, int, bool],
+    wall: Wall | None,
     channel: Channel,
 ) -> NoReturn:
     """Process `crate:exec`: child of the caller, born in the container's pid namespace.
@@ -136,7 +140,11 @@ def _enter(
             _write_score(score)
         prctl(PR_SET_DUMPABLE, 0)
         os.setsid()
+        if wall:
+            wall.open_proc()
         namespace.setns(init_pidfd, flags)
+        if wall:
+            wall.read_mounts()
         if flags & namespace.CLONE_NEWUSER:
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
@@ -162,6 +170,8 @@ def _enter(
         is_there = identity.enter_directory_first(cwd)
         found = identity.find_program(spec_process)
         identity.reset_signals()
+        if wall:
+            wall.restrict()
         identity.become(spec_process, *program)
         if not is_there:
             identity.enter_directory(cwd)

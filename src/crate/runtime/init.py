@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from crate.runtime.landlock import Wall
+
 _PERSONALITIES = {"LINUX": 0, "LINUX32": 8}
 
 
@@ -45,6 +47,7 @@ class InitPlan:
         "spec",
         "state",
         "stdio",
+        "wall",
     )
 
     spec: dict[str, Any]
@@ -64,6 +67,7 @@ class InitPlan:
     keep_groups: bool
     made_mounts: dict[int, int]
     bind_devices: bool
+    wall: Wall | None
 
 
 def run(plan: InitPlan, channel: Channel) -> NoReturn:
@@ -128,8 +132,12 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
         os.close(master)
     rootfs.make_read_only(root_fd, linux.get("readonlyPaths") or [])
     rootfs.mask(root_fd, linux.get("maskedPaths") or [])
+    if plan.wall:
+        plan.wall.open_proc()
     rootfs.pivot(root_fd, bool((spec.get("root") or {}).get("readonly")), linux.get("rootfsPropagation") or "")
     os.close(root_fd)
+    if plan.wall:
+        plan.wall.read_mounts()
 
     if plan.new_namespaces & namespace.CLONE_NEWUTS:
         if spec.get("hostname"):
@@ -154,6 +162,8 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
     channel.expect("start")
     hooks.run_hooks(spec, "startContainer", plan.state)
     identity.reset_signals()
+    if plan.wall:
+        plan.wall.restrict()  # after the last mount, while CAP_SYS_ADMIN is there
     identity.become(process, plan.seccomp, plan.seccomp_flags, plan.keep_groups)
     prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)  # setuid(2) cleared it
     if channel.is_closed():  # the parent died meanwhile: pid 1 of a namespace has no ppid to look at

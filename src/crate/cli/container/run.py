@@ -67,5 +67,6 @@ def declare(app: Typer) -> None:
             crate run --rm -it alpine sh
             crate run --rm --cpuset-cpus 0,1 -m 128m alpine cat /sys/fs/cgroup/memory.max
             crate run -d -p 8080:80 --name web nginx
+            crate run --rm --security-opt landlock -v ./data:/data:ro alpine ls /data
         """,
     )

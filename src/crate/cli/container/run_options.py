@@ -205,7 +205,7 @@ def _security() -> list[Row]:
         flag("--privileged", help="Give extended privileges to this container"),
         commas("--cap-add", help="Add Linux capabilities", metavar="capability"),
         commas("--cap-drop", help="Drop Linux capabilities", metavar="capability"),
-        many("--security-opt", help="Security options", metavar="option"),
+        many("--security-opt", help="Security options (landlock: a second wall of Landlock rules)", metavar="option"),
         many("--sysctl", help="Sysctl options", metavar="name=value"),
         text("--userns", help="User namespace to use", metavar="mode"),
         many("--uidmap", help="UID map of the user namespace", metavar="inside:outside:count"),

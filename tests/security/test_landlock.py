@@ -1,0 +1,96 @@
+"""The second wall, `--security-opt landlock`: what mounts and capabilities alone would allow is refused."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from crate.linux.landlock import landlock_abi
+from program import Crate
+
+RUN = ("run", "--rm", "--network", "none")
+ABI_WITH_SCOPES = 6
+WALL = ("--security-opt", "landlock")
+
+pytestmark = pytest.mark.requires("overlay", "busybox", "landlock")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "mount -o remount,rw /data && touch /data/made",
+        "umount /data",
+        "mkdir -p /tmp/p && mount -t proc proc /tmp/p",
+        "mkdir -p /tmp/t && mount -t tmpfs none /tmp/t",
+        "mknod /tmp/mem c 1 1",
+    ],
+)
+def test_who_has_every_capability_may_not(crate: Crate, busybox: str, attack: str) -> None:
+    data = crate.place / "data"
+    data.mkdir()
+    options = ("--privileged", "-v", f"{data}:/data:ro")
+    script = f"mkdir -p /tmp; {attack}"
+    crate.ok(*RUN, *options, busybox, "sh", "-c", script)  # the mounts alone allow it
+    (data / "made").unlink(missing_ok=True)
+    result = crate(*RUN, *options, *WALL, busybox, "sh", "-c", script)
+    assert result.status != 0 and ("ermission denied" in result.err or "not permitted" in result.err), result
+    assert not (data / "made").exists()
+    crate.ok("run", "-d", "--name", "one", "--network", "none", *options, *WALL, busybox, "sleep", "60")
+    assert crate("exec", "--privileged", "one", "sh", "-c", script).status != 0
+    assert not (data / "made").exists()
+
+
+def test_files_of_the_host_by_its_processes(crate: Crate, busybox: str) -> None:
+    secret = crate.place / "secret"
+    secret.write_text("of the host")
+    look = (busybox, "cat", f"/proc/{os.getpid()}/root{secret}")
+    options = ("--privileged", "--pid", "host")
+    assert crate.ok(*RUN, *options, *look) == "of the host"
+    assert crate(*RUN, *options, *WALL, *look).out == ""
+    if landlock_abi() >= ABI_WITH_SCOPES:
+        signal = (busybox, "kill", "-0", str(os.getpid()))
+        crate.ok(*RUN, *options, *signal)
+        assert "not permitted" in crate(*RUN, *options, *WALL, *signal).err
+
+
+def test_ordinary_work_goes_on(crate: Crate, busybox: str) -> None:
+    script = (
+        "mkdir /made /made/deep; echo a > /made/a; mv /made/a /made/deep/b;"
+        "ln -s b /made/deep/c; echo b >> /made/deep/c;"
+        "cat /made/deep/b; echo x > /dev/null; echo s > /dev/shm/s; echo v > /vol/v; rm -r /made; mkfifo /tmp/f;"
+        "echo 5 > /proc/self/oom_score_adj; ls /proc/self/fd > /dev/null; echo out > /dev/stdout"
+    )
+    result = crate(*RUN, *WALL, "-v", "vol:/vol", busybox, "sh", "-c", f"mkdir -p /tmp; {script}")
+    assert result.out.split() == ["a", "b", "out"] and not result.err, result
+    user = crate.ok(*RUN, *WALL, "--user", "1000", "--read-only", busybox, "sh", "-c", "echo t > /tmp/t; cat /tmp/t")
+    assert user == "t"
+
+
+def test_read_only_directory_within_a_writable_one(crate: Crate, busybox: str) -> None:
+    (crate.place / "data").mkdir()
+    options = (*WALL, "-v", f"{crate.place}/data:/srv/data:ro", "-v", "vol:/srv/vol")
+    script = (
+        "echo a > /srv/vol/a; cat /srv/vol/a; echo b > /etc/b; cat /etc/b; touch /srv/data/x || touch /srv/new || id -u"
+    )
+    assert crate(*RUN, *options, busybox, "sh", "-c", script).out.split() == ["a", "b", "0"]
+
+
+def test_inspect_and_refusals(crate: Crate, busybox: str) -> None:
+    crate.ok("create", "--name", "one", *WALL, busybox, "true")
+    found = crate.inspect("one")
+    assert found["HostConfig"]["SecurityOpt"] == ["landlock"]
+    assert found["Config"]["Annotations"] == {"crate.landlock": "1"}
+    assert "landlock=maybe" in crate.fails(125, *RUN, "--security-opt", "landlock=maybe", busybox, "true")
+    crate.ok(
+        *RUN, "--privileged", "--security-opt", "landlock=false", busybox, "sh", "-c", "mkdir /t; mount -t tmpfs t /t"
+    )
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_ordinary_user(rootless_crate: Crate) -> None:
+    image = "crate.local/busybox"
+    mount = ("--cap-add", "sys_admin", image, "sh", "-c", "mkdir /t; mount -t tmpfs t /t")
+    rootless_crate.ok(*RUN, *mount)
+    assert rootless_crate(*RUN, *WALL, *mount).status != 0
+    assert rootless_crate.ok(*RUN, *WALL, image, "sh", "-c", "echo a > /a; cat /a") == "a"
