@@ -8,6 +8,7 @@ import pytest
 
 from crate.linux.landlock import landlock_abi
 from program import Crate
+from security.hostile import make_root
 
 RUN = ("run", "--rm", "--network", "none")
 ABI_WITH_SCOPES = 6
@@ -94,3 +95,14 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     rootless_crate.ok(*RUN, *mount)
     assert rootless_crate(*RUN, *WALL, *mount).status != 0
     assert rootless_crate.ok(*RUN, *WALL, image, "sh", "-c", "echo a > /a; cat /a") == "a"
+
+
+@pytest.mark.requires("root")
+def test_setuid_programs_work(crate: Crate) -> None:
+    root = make_root(crate.place)
+    (root / "bin/busybox").chmod(0o4755)
+    (root / "etc/busybox.conf").write_text("[SUID]\nid = ssx 0.0\n")
+    (root / "bin/id").symlink_to("busybox")
+    command = ("--user", "1000", "--rootfs", str(root), "id", "-u")
+    assert crate.ok(*RUN, *WALL, *command) == "0"
+    assert "not permitted" in crate(*RUN, *WALL, "--security-opt", "no-new-privileges", *command).err
