@@ -166,6 +166,7 @@ def _enter(
                 os.dup2(source, target)
         identity.close_descriptors(channel.fileno())
         identity.set_rlimits(spec_process.get("rlimits") or [])
+        identity.leave_keyring()
         cwd = spec_process.get("cwd") or "/"
         is_there = identity.enter_directory_first(cwd)
         found = identity.find_program(spec_process)

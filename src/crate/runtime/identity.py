@@ -8,7 +8,7 @@ import os
 import resource
 
 from crate.linux.capability import capget, capset, drop_bounding, mask, set_ambient
-from crate.linux.process import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, prctl
+from crate.linux.process import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, join_session_keyring, prctl
 from crate.linux.seccomp import seccomp_load
 from crate.runtime.sync import SetupError
 
@@ -39,6 +39,15 @@ def limit_values(limit: dict[str, Any]) -> tuple[int, int]:
     """Soft and hard value of a limit of the spec, as setrlimit(2) takes them."""
     soft, hard = (-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"]))
     return soft, hard
+
+
+def leave_keyring() -> None:
+    """A new session keyring: without it the process would possess the keys of who called crate (session-keyring(7))."""
+    try:
+        join_session_keyring()
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM, errno.EDQUOT):
+            raise
 
 
 def keeps_groups(spec: dict[str, Any]) -> bool:

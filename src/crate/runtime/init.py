@@ -11,7 +11,7 @@ import errno
 import os
 
 from crate.linux import namespace
-from crate.linux.process import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, join_session_keyring, personality, prctl
+from crate.linux.process import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, personality, prctl
 from crate.runtime import hooks, identity, rootfs, terminal
 from crate.runtime.devices import bind_console
 from crate.runtime.paths import make_directory
@@ -150,11 +150,7 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
     identity.set_rlimits(process.get("rlimits") or [])
     if linux.get("personality"):
         personality(_PERSONALITIES[linux["personality"]["domain"]])
-    try:
-        join_session_keyring()
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EPERM, errno.EDQUOT):
-            raise
+    identity.leave_keyring()
     cwd = process.get("cwd") or "/"
     is_there = identity.enter_directory_first(cwd)
     program = identity.find_program(process)
