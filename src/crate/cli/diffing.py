@@ -30,5 +30,5 @@ def main(options: dict[str, Any], kinds: tuple[str, ...] = ("container", "image"
         lists = {key: [path for kind, path in found if kind == letter] for key, letter in _JSON}
         output.line(json.pretty({key: paths for key, paths in lists.items() if paths}, 5))
     else:
-        output.write("".join(f"{kind} {path}\n" for kind, path in found))
+        output.write("".join(f"{kind} {output.one_line(path)}\n" for kind, path in found))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crate.cli.output import one_line
 from crate.errors import UsageError
 
 TYPE_CHECKING = False
@@ -43,7 +44,11 @@ class Row(dict):  # type: ignore[type-arg]
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Lines of columns as wide as their widest cell; nothing follows the last cell of a line."""
+    """Lines of columns as wide as their widest cell; nothing follows the last cell of a line.
+
+    Cells quote images and containers: what a terminal would obey is shown instead.
+    """
+    rows = [[cell if cell.isprintable() else one_line(cell) for cell in row] for row in rows]
     widths: list[int] = []
     for row in rows:
         for column, cell in enumerate(row[:-1]):

@@ -25,10 +25,10 @@ def main(options: dict[str, Any]) -> int:
 
 
 def show(rows: list[list[str]]) -> None:
-    """Prints a table whose cells are the container's words."""
+    """Prints a table."""
     from crate.cli import formats, output
 
-    output.write(formats.table([[output.one_line(cell) for cell in row] for row in rows]))
+    output.write(formats.table(rows))
 
 
 def declare(app: Typer) -> None:

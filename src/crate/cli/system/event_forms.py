@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from crate.cli.output import one_line
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def form(text: str | None, *, short: bool) -> Callable[[Event], str]:
     """What makes the line of an event. `short`: without a template its ID is cut. UsageError for a bad template."""
     if text is None:
-        return lambda event: line(event, short)
+        return lambda event: one_line(line(event, short))
     from crate.cli.template import Template
     from crate.cli.template.values import json_text
 
