@@ -120,6 +120,10 @@ def test_auto_has_the_ids_that_the_image_needs(ranged: Crate) -> None:
     show = "cat /proc/self/uid_map"
     assert inside(ranged, "--userns", "auto", show)[0].split() == ["0", str(POOL[0]), "1024"]
     assert inside(ranged, "--userns", "auto", "--user", "5000", show)[0].split()[2] == "5001"
+    # an image must not take the ids of other containers by its user alone
+    error = ranged.fails(125, "run", "--rm", "--userns", "auto", "--user", "100000", IMAGE, "true")
+    assert "at most 65536 ids" in error and "auto:size=100001" in error
+    assert inside(ranged, "--userns", "auto:size=100001", "--user", "100000", "id -u") == ["100000"]
     forced = inside(ranged, "--userns", "auto:size=2000,uidmapping=1000:77777:1", show)
     assert [line.split() for line in forced] == [
         ["0", str(POOL[0]), "1000"], ["1000", "77777", "1"], ["1001", str(POOL[0] + 1000), "999"]

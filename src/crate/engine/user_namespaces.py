@@ -139,7 +139,7 @@ def _around(forced: list[IdMapping], start: int, size: int) -> list[IdMapping]:
 
 
 def _size(engine: Engine, plan: Plan, record: dict[str, Any]) -> int:
-    """As many ids as the image's users and groups need, and the user of the process."""
+    """As many ids as the image's users and groups need, and that of the process. UsageError beyond podman's bound."""
     from crate.runtime.user import names
     from crate.storage.rootfs import mount_layers
 
@@ -159,6 +159,9 @@ def _size(engine: Engine, plan: Plan, record: dict[str, Any]) -> int:
             highest = max(highest, *known) if known else highest
     finally:
         os.close(root_fd)
-    if highest >= _MOST:
-        return highest + 1
+    if highest >= _MOST:  # the image's word alone must not take what other containers need
+        raise UsageError(
+            f"cannot use user {record['user']} with --userns auto: it gives at most {_MOST} ids by itself",
+            f"--userns auto:size={highest + 1}",
+        )
     return max(_LEAST, highest + 1)
