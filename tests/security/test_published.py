@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bundles import Bundle
 from security.hostile import make_root
 
 if TYPE_CHECKING:
@@ -196,3 +198,65 @@ def test_bridges_accept_no_router_advertisements(crate: Crate, busybox: str, fam
     (found,) = json.loads(crate.ok("network", "inspect", "wire"))
     with open(f"/proc/sys/net/ipv6/conf/{found['network_interface']}/accept_ra") as file:
         assert file.read() == "0\n"
+
+
+@pytest.mark.parametrize(
+    "kind", ["configMap: {name: files}", "secret: {secretName: files}", "projected: {sources: []}"]
+)
+def test_kube_writes_through_no_link_of_a_volume(crate: Crate, busybox: str, victim: Path, kind: str) -> None:
+    """CVE-2025-9566: podman wrote the files of a ConfigMap into a volume where the pod had put a link."""
+    crate.ok("volume", "create", "files")
+    (crate.root / "volumes/files/_data/secret").symlink_to(victim / "secret")
+    text = f"""
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: files}}
+data: {{secret: overwritten}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: web}}
+spec:
+  volumes: [{{name: files, {kind}}}]
+  containers: [{{name: one, image: {busybox}, volumeMounts: [{{name: files, mountPath: /files}}]}}]
+"""
+    for words in (("kube", "play"), ("play", "kube", "--replace")):
+        crate.fails(125, *words, "-", input=text)
+    crate.fails(125, "kube", "play", "-", input=text.partition("---")[2])
+    assert untouched(victim) and crate.ok("pod", "ps", "-q") == "" and crate.ok("ps", "-aq") == ""
+
+
+@pytest.mark.requires("runc")
+def test_devices_through_a_link_by_runc(victim: Path, tmp_path: Path) -> None:
+    """Positive control for CVE-2026-41579: what runc does with /dev of an image that is a link."""
+    bundle = Bundle(tmp_path / "bundle")
+    bundle.process["args"] = ["true"]
+    bundle.spec["mounts"] = [entry for entry in bundle.spec["mounts"] if not entry["destination"].startswith("/dev")]
+    (bundle.rootfs / "dev").symlink_to(victim)
+    bundle.write()
+    state = ["--root", str(tmp_path / "state")]
+    name = f"crate-test-{os.getpid()}"
+    subprocess.run(["runc", *state, "run", "-b", bundle.place, name], capture_output=True, timeout=60, check=False)
+    subprocess.run(["runc", *state, "delete", "-f", name], capture_output=True, timeout=60, check=False)
+    if untouched(victim):
+        pytest.skip("this runc does not fall for it")
+    assert {"fd", "stdin", "stdout", "stderr", "ptmx"} & set(os.listdir(victim))
+
+
+def test_members_outside_by_tarfile(victim: Path, tmp_path: Path) -> None:
+    """Positive control for CVE-2025-4517 and CVE-2024-12718: what Python's tarfile does with an archive."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        way = tarfile.TarInfo("way")
+        way.type, way.linkname = tarfile.SYMTYPE, str(victim)
+        tar.addfile(way)
+        entry = tarfile.TarInfo("way/secret")
+        entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"bad\n"))
+    place = tmp_path / "place"
+    script = f"import tarfile; tarfile.open('{tmp_path}/a.tar').extractall('{place}')"
+    (tmp_path / "a.tar").write_bytes(stream.getvalue())
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, timeout=60, check=False)
+    if untouched(victim):
+        pytest.skip("this tarfile does not fall for it")
+    assert (victim / "secret").read_text() == "bad\n"
