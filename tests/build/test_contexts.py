@@ -435,6 +435,23 @@ def test_a_named_context_has_its_own_ignore_file(site: Site, folder: Path) -> No
         context.close()
 
 
+@requires("root", "busybox")
+def test_a_dockerfile_from_elsewhere_names_no_archive_of_the_host(builder: Builder, folder: Path, server: str) -> None:
+    crate, archive = builder.crate, builder.context / "host.tar"
+    crate.ok("pull", "-q", BASE)
+    crate.ok("save", "-o", str(archive), BASE)
+    text = f"FROM docker-archive:{archive}\nRUN echo in > /x\n"
+    (folder / "foreign").write_text(text)
+    (folder / "sub/Dockerfile").write_text(f"FROM {BASE}\nCOPY --from=oci-archive:{archive} /etc /stolen\n")
+    (folder / "t.tgz").write_bytes(packed(folder / "sub", "w:gz"))
+    words = ("build", "--quiet", "--network", "none")
+    for place in (f"{server}/foreign", f"{server}/t.tgz"):
+        refused = crate(*words, place)
+        assert refused.status == 125 and "the Dockerfile is not of this host" in refused.err, refused
+    image = crate.ok(*words, "-", input=text).split()[-1]
+    assert builder.run(image, "cat", "/x") == "in", "what the user typed may"
+
+
 @requires("root", "busybox", "git")
 def test_the_program_takes_its_files_from_everywhere(
     builder: Builder, folder: Path, server: str, repository: str

@@ -162,6 +162,20 @@ def test_squash(builder: Builder) -> None:
     assert builder.run(every) == "one\ntwo" and len(builder.config(every)["history"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--squash", "--squash-all"), "--squash and --squash-all exclude each other"),
+        (("-o", "type=local,dest=d,compression=zstd"), 'unknown key "compression" of type local'),
+        (("-o", "type=image,nmae=x"), 'unknown key "nmae" of type image'),
+        (("-o", "type=oci,dest=d,tar"), "tar is not key=value"),
+    ],
+)
+def test_wishes_that_nobody_would_meet_are_told(builder: Builder, options: tuple[str, ...], words: str) -> None:
+    result = builder.try_build("FROM BASE\n", *options)
+    assert result.status == 125 and words in result.err
+
+
 def test_cache_to_a_directory_and_back(builder: Builder, tmp_path: Path) -> None:
     builder.write("a", "content\n")
     dockerfile = "FROM BASE AS x\nRUN date +%N > /x\nFROM BASE\nCOPY a /\nCOPY --from=x /x /y\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,19 @@ def test_bind_mounts(builder: Builder) -> None:
     assert "STEP 3/3" in said and "\nstage\nls: /ctx: No such" in said
     image = out.split()[-1]
     assert builder.layers(image)[-2:] == [{}, {}], "what was only mounted upon is in no layer"
+
+
+def test_steps_share_the_copy_of_a_context(builder: Builder) -> None:
+    """What an ignore file leaves is copied once, not for each RUN."""
+    for name in ("kept", "ignored"):
+        builder.write(name, name)
+    builder.write(".dockerignore", "ignored\n")
+    look = "RUN --mount=target=/c ls /c; stat -c 'copy %i' /c/kept; touch /c/x 2>/dev/null || echo read-only\n"
+    out = builder.build(f"FROM BASE AS one\n{look}RUN true\n{look}FROM BASE\nCOPY --from=one /bin/true /true\n{look}")
+    copies = [line for line in out.splitlines() if line.startswith("copy ")]
+    assert len(copies) >= 2 and len(set(copies)) <= 2, "two stages may have begun at the same time"
+    assert copies[0] == copies[1] or copies[0] == copies[2]
+    assert out.count("\nread-only\n") == len(copies) and "\nignored\n" not in out
 
 
 def test_a_bind_that_may_be_written_shows_nothing_that_is_ignored(builder: Builder) -> None:
@@ -131,6 +145,25 @@ def test_environment_user_and_limits(builder: Builder) -> None:
     assert "uid=1234(app) gid=1234(app)" in out and "/work\n/home/app\nbuildkitsandbox\n" in out
     assert "CapEff:\t0000000000000000\n77\n" in out
     assert "\n1\n10.1.2.3\textra\n4096\n" in out, "the loopback alone, with --network none"
+
+
+def test_limits_hold_in_the_kernel(builder: Builder) -> None:
+    """A RUN that wants more memory than --memory is killed; --cpuset-cpus is what its process may use."""
+    allowed = "FROM BASE\nRUN grep Cpus_allowed_list /proc/self/status\n"
+    assert "Cpus_allowed_list:\t0\n" in builder.build(allowed, "--cpuset-cpus", "0")
+    greedy = "FROM BASE\nRUN head -c 100m /dev/zero | tail -c 90m | wc -c\n"
+    assert f"\n{90 << 20}\n" in builder.build(greedy, "--memory", "400m")
+    killed = builder.try_build(greedy, "--memory", "30m", "--memory-swap", "30m", "--no-cache")
+    assert f"\n{90 << 20}\n" not in killed.out, killed
+
+
+def test_a_run_has_the_network_that_it_asks_for(builder: Builder) -> None:
+    """`--network` of a RUN: none is a loopback of its own, host the host's name spaces of network."""
+    dockerfile = "FROM BASE\nRUN --network={} readlink /proc/self/ns/net; ls /sys/class/net | tr '\\n' ' '\n"
+    own = os.readlink("/proc/self/ns/net")
+    alone = builder.build(dockerfile.format("none"), "--network", "host")
+    assert own not in alone and "\nlo " in alone
+    assert own in builder.build(dockerfile.format("host"), "--network", "none", "--allow", "network.host")
 
 
 def test_heredocs(builder: Builder) -> None:

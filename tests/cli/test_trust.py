@@ -126,6 +126,22 @@ def test_scopes(crate: Crate, registry: Registry, busybox_image: str) -> None:
     crate.ok("load", "-q", "-i", str(archive))
 
 
+def test_a_list_takes_along_only_what_is_trusted(crate: Crate, registry: Registry, busybox_image: str) -> None:
+    """Images of a list that only a registry has come in by `manifest push`, as by a pull."""
+    crate.ok("manifest", "create", "trusting:1")
+    crate.ok("manifest", "add", "trusting:1", f"docker://{busybox_image}")
+    target = f"{registry.address}/trusting/list"
+    accept = {"type": "insecureAcceptAnything"}
+    path = set_policy(crate, for_scope(f"{registry.address}/other", accept))
+    assert str(path) in refused(crate, "manifest", "push", "trusting:1", target)
+    done = subprocess.run(
+        ["skopeo", "list-tags", "--tls-verify=false", f"docker://{target}"], capture_output=True, check=False
+    )
+    assert done.returncode, "nothing of it came there"
+    set_policy(crate, for_scope(busybox_image.rpartition(":")[0], accept))
+    crate.ok("manifest", "push", "-q", "trusting:1", target)
+
+
 def test_a_policy_that_is_wrong(crate: Crate) -> None:
     for content, words in {
         "[]": "is not a JSON object", "{": "is not a JSON object", "{}": "has no default",

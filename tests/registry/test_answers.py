@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +22,7 @@ from crate.registry.client import Client
 from crate.registry.credentials import Credentials
 from crate.registry.failure import Interrupted, RateLimited, Refused
 from crate.registry.transport import Patience
+from images.server import Registry
 from registry.wire import HASTY, Answer, Fixed, Scripted
 
 Make = Callable[[Callable[[str, str, dict[str, str]], Answer]], Scripted]
@@ -169,6 +174,41 @@ class TokenService:
             f'Bearer realm="http://{self.tokens.address}/token",service="s.io",scope="repository:some/image:pull"'
         )
         return 401, {"WWW-Authenticate": challenge}, b'{"errors":[{"message":"authentication required"}]}'
+
+
+def test_what_no_digest_proves_stays_with_tls(
+    scripted: Make, tls_registry: tuple[Registry, Path], tmp_path: Path
+) -> None:
+    """A redirect to http may bring what is checked by a digest, and no manifest of a tag."""
+    _, certificate = tls_registry
+    digest = digests.of(MANIFEST)
+    plain = scripted(lambda *_: ok())
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(307)
+            self.send_header("Location", f"http://{plain.address}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = tmp_path / "home/.config/containers/certs.d" / f"127.0.0.1:{server.server_port}"
+        place.mkdir(parents=True)
+        (place / "ca.crt").write_bytes(certificate.read_bytes())
+        name = f"127.0.0.1:{server.server_port}/a"
+        with pytest.raises(RegistryError, match="it redirects from https to http"):
+            Client(reference.parse(f"{name}:latest"), Fixed(), tls_verify=True, patience=HASTY).manifest()
+        assert plain.requests == []
+        proven = Client(reference.parse(f"{name}@{digest}"), Fixed(), tls_verify=True, patience=HASTY)
+        assert proven.manifest().digest == digest
+        server.shutdown()
 
 
 def test_a_token_is_fetched_once_and_used(scripted: Make) -> None:

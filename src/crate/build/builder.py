@@ -114,6 +114,7 @@ def build_target(roots: Roots, settings: Settings, request: Request, material: M
         material.images,
         directory,
         display.shows_output,
+        material.is_foreign,
     )
     display.plan(graph)
 

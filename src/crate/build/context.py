@@ -43,12 +43,16 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @dataclass
 class Context:
-    """A tree and, for the main context, the Dockerfile (`dockerfile_name` is how messages call it). Close it."""
+    """A tree and, for the main context, the Dockerfile (`dockerfile_name` is how messages call it). Close it.
+
+    `is_foreign`: the Dockerfile is not a file of this host, nor what somebody typed.
+    """
 
     tree: Tree
     dockerfile: bytes = b""
     dockerfile_name: str = ""
     stagings: list[str] = field(default_factory=list)
+    is_foreign: bool = False
 
     def close(self) -> None:
         """Closes the tree, and removes what was unpacked for it."""
@@ -146,7 +150,8 @@ class ContextOpener:
             remove_tree(os.path.dirname(stage), os.path.basename(stage))
             raise
         tree = Tree(root_fd, LABEL, resets_owner=True)
-        return Context(tree, dockerfile or b"", name if dockerfile is not None else "", [stage])
+        is_foreign = dockerfile is not None and "://" in name
+        return Context(tree, dockerfile or b"", name if dockerfile is not None else "", [stage], is_foreign)
 
     def _stage(self) -> str:
         path = staging.make(self._roots, f"context-{os.urandom(8).hex()}")
@@ -165,6 +170,7 @@ class ContextOpener:
             content = bytearray()
             download(given, content.extend, self._settings, limit=_DOCKERFILE_MAX)
             context.dockerfile, context.dockerfile_name = bytes(content), shown(given)
+            context.is_foreign = True
             return
         is_local = not context.stagings
         if given and is_local and os.path.exists(given):
@@ -176,6 +182,7 @@ class ContextOpener:
             if found is not None and not found.is_directory:
                 context.dockerfile = _read(context.tree, found.path, _DOCKERFILE_MAX)
                 context.dockerfile_name = os.path.join(place, name) if is_local and place != "." else name
+                context.is_foreign = not is_local
                 return
         if given:
             raise NotFoundError(f"cannot read {given}: no such file or directory, also not in {context.tree.label}")

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Material:
-    """What is built of: the Dockerfile, the trees by context name ("" is the context itself), and images by name."""
+    """What is built of: the Dockerfile, the trees by context name ("" is the context itself), and images by name.
+
+    `is_foreign`: the Dockerfile came from elsewhere (git, a server, an archive), so it may name nothing of this host.
+    """
 
     dockerfile: Dockerfile
     trees: dict[str, Tree]
     images: dict[str, str]
+    is_foreign: bool = False
 
 
 @contextmanager
@@ -50,4 +54,4 @@ def open_material(roots: Roots, settings: Settings, options: Mapping[str, Any]) 
                 context = opener.named(name, place)
                 stack.callback(context.close)
                 trees[name] = context.tree
-        yield Material(parse(text, main.dockerfile_name), trees, images)
+        yield Material(parse(text, main.dockerfile_name), trees, images, main.is_foreign)

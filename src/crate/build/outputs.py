@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from crate.storage.roots import Roots
 
 _FILES, _IMAGES = ("local", "tar"), ("oci", "docker")
+#: what may be said of each type besides type and dest
+_KEYS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_FILES, ()),
+    **dict.fromkeys(_IMAGES, ("name", "tar")),
+    **dict.fromkeys(("image", "registry"), ("name", "push")),
+}
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -71,13 +77,20 @@ def parse_outputs(texts: Iterable[str]) -> list[Output]:
             words = next(csv.reader([text], strict=True))
         except (csv.Error, StopIteration):
             raise UsageError(f"invalid --output {text}") from None
+        odd = next((word for word in words if "=" not in word), None)
+        if odd is not None:
+            raise UsageError(
+                f"invalid --output {text}: {odd} is not key=value", "for instance type=local,dest=DIRECTORY"
+            )
         pairs = dict(word.partition("=")[::2] for word in words)
         kind = pairs.pop("type", "")
         destination = pairs.pop("dest", "")
-        if kind not in (*_FILES, *_IMAGES, "image", "registry"):
-            raise UsageError(
-                f'invalid --output {text}: unknown type "{kind}"', "local, tar, oci, docker, image, registry"
-            )
+        if kind not in _KEYS:
+            raise UsageError(f'invalid --output {text}: unknown type "{kind}"', ", ".join(_KEYS))
+        unknown = next((key for key in pairs if key not in _KEYS[kind]), None)
+        if unknown is not None:
+            known = ", ".join(("type", "dest", *_KEYS[kind]))
+            raise UsageError(f'invalid --output {text}: unknown key "{unknown}" of type {kind}', f"known are {known}")
         if kind == "local" and not destination:
             raise UsageError(f"invalid --output {text}: dest is missing", "dest=DIRECTORY")
         if kind in ("tar", *_IMAGES) and not destination:

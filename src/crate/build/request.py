@@ -129,6 +129,8 @@ def make_request(options: Mapping[str, Any], environ: Mapping[str, str]) -> Requ
     request.uncached_stages = [name for name in options.get("no_cache_filter") or () if name]
     request.squash = bool(options.get("squash"))
     request.squash_all = bool(options.get("squash_all"))
+    if request.squash and request.squash_all:
+        raise UsageError("--squash and --squash-all exclude each other", "--squash-all makes one layer of all")
     _set_times(request, options, environ)
     request.run = {key: options[key] for key in RUN_OPTIONS if options.get(key) not in (None, [], False)}
     if options.get("no_hostname"):

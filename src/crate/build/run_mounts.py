@@ -15,6 +15,7 @@ from crate.linux import mount as m
 from crate.linux import namespace
 from crate.linux.fs import O_PATH
 from crate.ns.lending import lend
+from crate.oci import digest as digests
 from crate.runtime.mounts import MountOptions, apply_attributes, attach, bind_clone, file_system
 from crate.runtime.paths import open_in_root
 from crate.storage.durable import write_all
@@ -125,9 +126,7 @@ class RunMounts:
             if layers is not None:
                 made = self._part(tree.root_fd, place, mount)
             else:
-                made = self._clone(
-                    self._filtered(mount, place) if tree.has_ignored else self._open(tree.root_fd, mount)
-                )
+                made = self._clone(self._filtered_once(mount) if tree.has_ignored else self._open(tree.root_fd, mount))
             apply_attributes(made, MountOptions(["ro"]), False)
             return made
         found = tree.find(mount.source or ".") if tree.has_ignored else None
@@ -174,6 +173,25 @@ class RunMounts:
             raise Fault(
                 f'failed to compute cache key: "{mount.source}": {error.strerror}'.lower(), mount.source
             ) from None
+
+    def _filtered_once(self, mount: Mount) -> int:
+        """As `_filtered`, one copy for all steps of the build: nobody writes to it."""
+        source = self._trees.source(mount.origin)
+        found = self._trees.tree(source).find(mount.source or ".")
+        if found is None or not found.is_directory:
+            return self._filtered(mount, "")
+        digest = digests.of(f"{source.name}\0{found.path}".encode("utf-8", "surrogateescape")).partition(":")[2]
+        place = f"{self._session.staging}/filtered-{digest}"
+        if not os.path.isdir(place):
+            made = f"{place}.{os.getpid()}"
+            os.mkdir(made)
+            copy_fd = self._filtered(mount, made)
+            try:
+                os.rename(made, place)
+            except OSError:
+                return copy_fd  # another stage was faster: this copy is as good
+            os.close(copy_fd)
+        return os.open(place, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _filtered(self, mount: Mount, place: str) -> int:
         """What the ignore file leaves of a directory of the context, as a copy."""

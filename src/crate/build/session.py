@@ -24,6 +24,7 @@ class Session:
     """One build. `contexts` are the trees by name, "" the build context itself; `image_contexts` images by name.
 
     `shows_output`: what RUNs say is seen as they say it, so that an error need not repeat it.
+    `is_foreign`: the Dockerfile is somebody else's, as of crate.build.material.
     """
 
     roots: Roots
@@ -38,6 +39,7 @@ class Session:
     image_contexts: dict[str, str] = field(default_factory=dict)
     staging: str = ""
     shows_output: bool = True
+    is_foreign: bool = False
 
     keyed_options = KEYED_OPTIONS
 

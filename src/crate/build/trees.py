@@ -8,6 +8,7 @@ from crate.build import bases
 from crate.build.stages import CONTEXT, IMAGE, STAGE, Source
 from crate.build.tree import Tree
 from crate.errors import NotFoundError, UsageError
+from crate.image import transports
 from crate.oci import platform as platforms
 from crate.storage.rootfs import mount_layers
 
@@ -73,7 +74,8 @@ class Trees:
             if source.kind == STAGE:
                 state = self._reporter.need(source.index)
             elif source.kind == IMAGE or self._image_of(source.name):
-                state = self.image(self._image_of(source.name) or source.name, self.platform, source.likely)
+                name = self._image_of(source.name) or self._named(source.name)
+                state = self.image(name, self.platform, source.likely)
             else:
                 state = bases.scratch(self.platform)
             self._states[key] = state
@@ -92,6 +94,16 @@ class Trees:
             raise
         return bases.of_image(session.roots, record, name)
 
+    def _named(self, name: str) -> str:
+        """A name of the Dockerfile. UsageError where somebody else's asks for a file of this host."""
+        session = self._session
+        if session.is_foreign and name != session.request.base and transports.from_registry(name) is None:
+            raise UsageError(
+                f"cannot use {name}: the Dockerfile is not of this host, so it may read no files of it",
+                "--build-context NAME=oci-layout://PATH, or crate load, gives an image to it",
+            )
+        return name
+
     def _image_of(self, name: str) -> str:
         """The image that a --build-context stands for; "" for one of files."""
         return self._session.image_contexts.get(name, "") if name else ""
@@ -99,7 +111,7 @@ class Trees:
     def base(self, source: Source, platform: Platform) -> State:
         """What a stage begins with that is built on an image or a --build-context."""
         if source.kind == IMAGE:
-            return self.image(source.name, platform, source.likely)
+            return self.image(self._named(source.name), platform, source.likely)
         image = self._image_of(source.name)
         if not image:
             raise UsageError(

@@ -1,7 +1,8 @@
 """`manifest push`: a list goes to a registry, its images before it.
 
 Images of the store go as `push` sends them, compressed if they were not, so an entry may get another digest there;
-those of registries go byte for byte, through the store, unless the registry has them or mounts them.
+those of registries go byte for byte, through the store, unless the registry has them or mounts them, and only if the
+policy of signatures (crate.image.trust) lets them in.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from crate.image.outgoing import FORMATS, Outgoing, packing
 from crate.image.progress import Progress
 from crate.image.pull import client_of
 from crate.image.push import Repository, send, uploader_of
+from crate.image.trust import verification
 from crate.oci import digest as digests
 from crate.oci import image_spec, json
 from crate.oci import reference as references
@@ -136,11 +138,13 @@ def _send_foreign(
     uploader: Uploader,
     options: Mapping[str, Any],
 ) -> Document:
+    gate = verification.Gate(source, options.get("signature_policy"), verb="push")
     client = client_of(source, settings, options, verb="push")
     elsewhere = [source.path] if source.domain == where.domain else []
     try:
         document = client.manifest()
         check_image(document, f"push {where}")
+        gate.check([document], client)
         for blob in (document.value["config"], *(document.value.get("layers") or ())):
             digest, size = str(blob["digest"]), int(blob["size"])
             if uploader.has(digest):

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from crate import __version__
 from crate.errors import RegistryError
+from crate.oci import digest as digests
 from crate.registry import failure, tls
 from crate.registry.auth import Authorizer
 from crate.registry.endpoint import proxy_for
@@ -284,12 +285,21 @@ class Transport:
                 is_elsewhere = _origin(target) != _origin(url)
             except ValueError as error:
                 raise failure.unanswered(error, self.host, self.subject) from None
+            if url.startswith("https:") and not target.startswith("https:") and not self._may_leave_tls(url):
+                raise RegistryError(
+                    f"cannot {self.subject}: registry {self.host}: it redirects from https to http",
+                    f'only a registry that may be insecure is followed there: registries.insecure = ["{self.host}"]',
+                )
             if is_elsewhere and isinstance(content, dict):
                 raise self._refused_redirect(target)  # the form has a token in it
             if is_elsewhere:
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
             url = target
         raise failure.unanswered(requests.exceptions.TooManyRedirects(), self.host, self.subject)
+
+    def _may_leave_tls(self, url: str) -> bool:
+        """May an answer come in the clear? What a digest proves may, and from a registry that is not trusted anyway."""
+        return self.endpoint.insecure or digests.is_digest(urlsplit(url).path.rpartition("/")[2])
 
     def _send(self, method: str, url: str, headers: dict[str, str], content: Content) -> requests.Response:
         proxy = proxy_for(url, self._settings)
