@@ -89,3 +89,65 @@ def test_membership_that_outlives_its_taker(rootless_crate: Crate) -> None:
         theirs = first.stdout.readline().strip()
         show = ["readlink", "/proc/self/ns/user"]
         assert rootless_crate.ok("run", "--rm", "--network", "none", IMAGE, *show) == theirs
+
+
+REUSED = """
+import array, ctypes, fcntl, os, signal, struct, subprocess, sys, time
+lock, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+
+def become_user():
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+def fork_as(pid):
+    number = array.array("i", [pid])
+    arguments = struct.pack("11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, number.buffer_info()[0], 1, 0)
+    return ctypes.CDLL(None).syscall(435, arguments, len(arguments))  # clone3(2)
+
+read, write = os.pipe()
+taker = os.fork()
+if not taker:
+    become_user()
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o1600)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    os.set_inheritable(fd, True)
+    holder = os.fork()
+    if not holder:
+        os.execvp("sleep", ["sleep", "1000"])  # the lock lives on in it
+    os.write(write, struct.pack("i", holder))
+    os._exit(0)
+os.waitpid(taker, 0)
+(holder,) = struct.unpack("i", os.read(read, 4))
+stranger = fork_as(taker)
+if not stranger:
+    become_user()
+    os.execvp("unshare", ["unshare", "--user", "--map-root-user", "sleep", "1000"])
+try:
+    assert stranger == taker, "another process was faster"
+    while os.readlink(f"/proc/{taker}/ns/user") == os.readlink("/proc/self/ns/user"):
+        time.sleep(0.01)
+    print("stranger", os.readlink(f"/proc/{taker}/ns/user"), flush=True)
+    subprocess.run(sys.argv[4:])
+finally:
+    for pid in (holder, stranger):
+        os.kill(pid, signal.SIGKILL) if pid > 0 else None
+"""
+FIRST_PID_NAMESPACE = "pid:[4026531836]"  # proc_locks(5) means its numbers
+
+
+@pytest.mark.requires("root")
+@pytest.mark.skipif(os.readlink("/proc/self/ns/pid") != FIRST_PID_NAMESPACE, reason="in a pid namespace")
+def test_a_strangers_namespace_is_not_joined_by_a_number_used_again(rootless_crate: Crate) -> None:
+    """The kernel goes on naming who took a lock; that number may be any process of the same user by now."""
+    user = rootless_crate.user
+    assert user
+    rootless_crate.ok("ps")  # its run root is there
+    words = [sys.executable, "-c", REUSED, str(rootless_crate.runroot / "userns"), str(user.uid), str(user.gid)]
+    show = rootless_crate.command("unshare", "readlink", "/proc/self/ns/user")
+    done = subprocess.run(
+        [*words, *show], capture_output=True, text=True, env=rootless_crate.environment, timeout=60, check=True
+    )
+    (word, theirs), *joined = (line.split() for line in done.stdout.splitlines())
+    assert word == "stranger" and [theirs] not in joined, done
+    assert "cannot join the user namespace of the other crate processes" in done.stderr, done

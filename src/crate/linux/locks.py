@@ -67,14 +67,15 @@ def takers(fd: int) -> list[int]:
 def users(fd: int) -> list[int]:
     """The other processes that have the file open: a lock outlives the process that took it in the forks of that one,
     and proc_locks(5) knows only who took it."""
-    lock, found = os.fstat(fd), []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            directory = f"/proc/{name}/fd"
-            try:
-                files = [os.stat(f"{directory}/{number}") for number in os.listdir(directory)]
-            except OSError:
-                continue  # another user's, or gone
-            if any((file.st_dev, file.st_ino) == (lock.st_dev, lock.st_ino) for file in files):
-                found.append(int(name))
-    return found
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if pid != os.getpid() and has_open(pid, fd)]
+
+
+def has_open(pid: int, fd: int) -> bool:
+    """Whether a process has the file of `fd` open; not where it is another user's, or gone."""
+    wanted, directory = os.fstat(fd), f"/proc/{pid}/fd"
+    try:
+        files = [os.stat(f"{directory}/{number}") for number in os.listdir(directory)]
+    except OSError:
+        return False
+    return any((file.st_dev, file.st_ino) == (wanted.st_dev, wanted.st_ino) for file in files)

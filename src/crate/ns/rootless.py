@@ -83,17 +83,24 @@ def _open_lock(runroot: str, name: str = _LOCK) -> int:
 
 
 def _join_member(lock_fd: int) -> bool:
-    return any(map(_join, locks.takers(lock_fd))) or any(map(_join, locks.users(lock_fd)))
+    return any(_join(pid, lock_fd) for pid in locks.takers(lock_fd)) or any(
+        _join(pid, lock_fd) for pid in locks.users(lock_fd)
+    )
 
 
-def _join(pid: int) -> bool:
-    """Becomes root in the user namespace of a process, if that is another than this one's."""
+def _join(pid: int, lock_fd: int) -> bool:
+    """Becomes root in the user namespace of a member, if that is another than this one's.
+
+    Who took the lock may have ended, and its number be that of a stranger: a member has the file open.
+    """
     try:
         fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         if os.fstat(fd).st_ino == os.stat("/proc/self/ns/user").st_ino:
+            return False
+        if not locks.has_open(pid, lock_fd):
             return False
         namespace.setns(fd, namespace.CLONE_NEWUSER)
     except OSError:
