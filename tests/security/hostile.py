@@ -1,8 +1,9 @@
-"""What the attacks share: root file systems that an attacker has made."""
+"""What the attacks share: root file systems and programs that an attacker has made."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,3 +19,10 @@ def make_root(place: Path) -> Path:
     for applet in ("sh", "cat", "echo", "ls"):
         (root / "bin" / applet).symlink_to("busybox")
     return root
+
+
+def compiled(place: Path, name: str, text: str) -> Path:
+    """The static program of this C text."""
+    (place / f"{name}.c").write_text(text)
+    subprocess.run(["musl-gcc", "-static", "-o", place / name, place / f"{name}.c"], check=True, timeout=60)
+    return place / name

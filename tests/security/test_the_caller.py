@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from security.hostile import compiled
 from terminal import Terminal
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ int main(void) {
 }
 """
 
-#: `keys hold COMMAND...`: in a new session keyring with one key; `keys look`: that key, by the session
+#: `keys hold COMMAND...`: in a new session keyring with one key; `keys fill COMMAND...`: with as many as the kernel
+#: allows this user; `keys look`: the one key, by the session
 KEYS = r"""
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +52,16 @@ KEYS = r"""
 
 int main(int count, char **words) {
     char value[64] = "";
+    if (!strcmp(words[1], "fill")) {
+        syscall(SYS_keyctl, 1, NULL);
+        for (int i = 0, full = 0; full < 10; i++) {
+            snprintf(value, sizeof value, "%d", i);
+            if (syscall(SYS_add_key, "user", value, value, 1, -3) < 0 && ++full)
+                usleep(50000); /* the keys of processes that have just ended go a moment later */
+        }
+        execvp(words[2], words + 2);
+        return 3;
+    }
     if (!strcmp(words[1], "hold")) {
         if (syscall(SYS_keyctl, 1, NULL) < 0 || syscall(SYS_add_key, "user", "crate-test", "of the caller", 13, -3) < 0)
             return 2;
@@ -72,13 +84,6 @@ status = subprocess.run(sys.argv[1:]).returncode
 waiting = struct.unpack("i", fcntl.ioctl(0, termios.FIONREAD, b"0000"))[0]
 print(f"status {status}, {waiting} bytes of input.")
 """
-
-
-def compiled(place: Path, name: str, text: str) -> Path:
-    """The static program."""
-    (place / f"{name}.c").write_text(text)
-    subprocess.run(["musl-gcc", "-static", "-o", place / name, place / f"{name}.c"], check=True, timeout=60)
-    return place / name
 
 
 def at_a_terminal(command: Sequence[str], environment: dict[str, str]) -> str:
@@ -131,3 +136,20 @@ def test_no_key_of_the_callers_session(crate: Crate, busybox: str, tmp_path: Pat
     crate.ok("run", "-d", "--name", "box", "--network", "none", *open_calls, "sleep", "60")
     for options in ((), ("--privileged",), ("-t",)):
         assert said(*crate.command("exec", *options, "box", "/keys", "look")).split() == ["looked:"], options
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_no_container_where_the_kernel_allows_no_keyring_more(rootless_crate: Crate) -> None:
+    """It would have the keys of the caller's session."""
+    assert rootless_crate.user
+    keys = compiled(rootless_crate.place, "keys", KEYS)
+    become = len(rootless_crate.user.become)
+    run = (*RUN, "crate.local/busybox", "echo", "in")
+    rootless_crate.ok("pull", "--quiet", "crate.local/busybox")
+    assert rootless_crate.ok(*run) == "in"
+    words = rootless_crate.command(*run)
+    command = [*words[:become], str(keys), "fill", *words[become:]]
+    done = subprocess.run(command, capture_output=True, text=True, env=rootless_crate.environment, check=False)
+    assert done.returncode == 125 and not done.stdout, done
+    assert "cannot make a session keyring" in done.stderr and "sysctl kernel.keys.maxkeys" in done.stderr
+    assert done.stderr.count("\n") == 1 and rootless_crate.ok("ps", "-aq") == ""

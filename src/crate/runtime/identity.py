@@ -42,11 +42,17 @@ def limit_values(limit: dict[str, Any]) -> tuple[int, int]:
 
 
 def leave_keyring() -> None:
-    """A new session keyring: without it the process would possess the keys of who called crate (session-keyring(7))."""
+    """A new session keyring: without it the process would possess the keys of who called crate (session-keyring(7)).
+
+    SetupError where the user has as many keys as the kernel allows.
+    """
     try:
         join_session_keyring()
     except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EPERM, errno.EDQUOT):
+        if error.errno == errno.EDQUOT:
+            hint = "an administrator may allow this user more keys: sysctl kernel.keys.maxkeys, kernel.keys.maxbytes"
+            raise SetupError("cannot make a session keyring", error, hint=hint) from None
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
             raise
 
 
