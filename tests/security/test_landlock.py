@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import struct
+import subprocess
 
 import pytest
 
 from crate.linux.landlock import landlock_abi
+from crate.linux.seccomp import seccomp_load
 from program import Crate
-from security.hostile import make_root
+from security.hostile import compiled, make_root
 
 RUN = ("run", "--rm", "--network", "none")
 ABI_WITH_SCOPES = 6
 WALL = ("--security-opt", "landlock")
+
+#: `reach NAME`: whether an abstract socket of this name takes a connection
+REACH = r"""
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+int main(int count, char **words) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path + 1, words[1]);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int failed = connect(fd, (struct sockaddr *)&address, sizeof(sa_family_t) + 1 + strlen(words[1]));
+    puts(failed ? "refused" : "reached");
+    return 0;
+}
+"""
 
 pytestmark = pytest.mark.requires("overlay", "busybox", "landlock")
 
@@ -53,6 +75,35 @@ def test_files_of_the_host_by_its_processes(crate: Crate, busybox: str) -> None:
         signal = (busybox, "kill", "-0", str(os.getpid()))
         crate.ok(*RUN, *options, *signal)
         assert "not permitted" in crate(*RUN, *options, *WALL, *signal).err
+
+
+@pytest.mark.skipif(not shutil.which("musl-gcc"), reason="musl-gcc makes the program (apt install musl-tools)")
+def test_abstract_sockets_of_the_host(crate: Crate, busybox: str) -> None:
+    if landlock_abi() < ABI_WITH_SCOPES:
+        pytest.skip("this kernel's landlock has no scopes (Linux 6.12)")
+    program = compiled(crate.place, "reach", REACH)
+    name = f"crate-test-{crate.mark}"
+    options = ("run", "--rm", "--network", "host", "-v", f"{program}:/reach:ro")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0{name}")
+        server.listen()
+        assert crate.ok(*options, busybox, "/reach", name) == "reached"
+        assert crate.ok(*options, *WALL, busybox, "/reach", name) == "refused"
+
+
+def test_kernel_without_landlock(crate: Crate, busybox: str) -> None:
+    """A filter answers landlock_create_ruleset(2), 444 everywhere, as such a kernel does."""
+    rules = ((0x20, 0, 0, 0), (0x15, 0, 1, 444), (0x06, 0, 0, 0x50000 | 38), (0x06, 0, 0, 0x7FFF0000))
+    program = b"".join(struct.pack("=HBBI", *rule) for rule in rules)
+    for options, status in (((), 0), (WALL, 125)):
+        done = subprocess.run(
+            crate.command(*RUN, *options, busybox, "true"), preexec_fn=lambda: seccomp_load(program),
+            capture_output=True, text=True, env=crate.environment, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done
+    assert done.stderr.startswith("Error: cannot use --security-opt landlock: this kernel has no landlock")
+    assert "Linux 5.19 or later" in done.stderr and done.stderr.count("\n") == 1
+    assert crate.ok("ps", "-aq") == ""
 
 
 def test_ordinary_work_goes_on(crate: Crate, busybox: str) -> None:
