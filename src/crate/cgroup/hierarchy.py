@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from crate.linux.mountinfo import unescape
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Mount = tuple[str, str]  # the mount point, and the path of the cgroup that is found there
@@ -77,15 +79,6 @@ def read(path: str) -> str:
     return b"".join(pieces).decode("utf-8", "surrogateescape").rstrip("\n")
 
 
-def _unescape(field: str) -> str:
-    """A path of mountinfo: blanks, newlines and backslashes are octal there (proc_pid_mountinfo(5))."""
-    for octal, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        if "\\" not in field:
-            break
-        field = field.replace(octal, character)
-    return field
-
-
 def discover(mountinfo: str = "/proc/self/mountinfo", cgroup: str = "/proc/self/cgroup") -> Hierarchy:
     """What is mounted, from proc_pid_mountinfo(5) and cgroups(7): 0.1 ms. A machine without any is no error here."""
     v1: dict[str, Mount] = {}
@@ -95,7 +88,7 @@ def discover(mountinfo: str = "/proc/self/mountinfo", cgroup: str = "/proc/self/
             continue
         fields, _, tail = line.partition(" - ")
         words = fields.split(" ")
-        mount = (_unescape(words[4]), _unescape(words[3]))
+        mount = (unescape(words[4]), unescape(words[3]))
         kind, _, options = tail.split(" ", 2)
         # The first mount of a hierarchy counts: later ones are copies, such as the /sys of somebody's chroot.
         if kind == "cgroup2":

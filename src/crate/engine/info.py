@@ -10,6 +10,7 @@ import time
 
 from crate.cgroup.hierarchy import discover
 from crate.linux.caller import effective_capabilities
+from crate.linux.mountinfo import unescape
 from crate.plan.log_config import DRIVERS
 
 TYPE_CHECKING = False
@@ -219,7 +220,7 @@ def _file_system(path: str) -> str:
     best, found = "", "unknown"
     for line in _read("/proc/self/mountinfo").splitlines():
         fields = line.split(" ")
-        point = fields[4].replace("\\040", " ")
+        point = unescape(fields[4])
         if (path + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
             best, found = point, fields[fields.index("-") + 1]
     return found

@@ -13,6 +13,7 @@ import stat
 
 from crate.linux import landlock as ll
 from crate.linux.fs import O_PATH, RESOLVE_NO_SYMLINKS, openat2
+from crate.linux.mountinfo import unescape
 from crate.runtime.sync import SetupError
 
 TYPE_CHECKING = False
@@ -131,7 +132,7 @@ def read_only_by_path(mountinfo: bytes) -> dict[str, bool]:
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(b" - ")
         words, after = fields.split(b" "), rest.split(b" ")
-        point = os.fsdecode(_unescape(words[4]))
+        point = unescape(os.fsdecode(words[4]))
         if os.fsdecode(after[0]) in _KERNEL:
             kernel.append(point + "/")
             found.pop(point, None)
@@ -139,9 +140,3 @@ def read_only_by_path(mountinfo: bytes) -> dict[str, bool]:
             options = (words[5] + b"," + after[2]).split(b",")
             found[point] = b"ro" in options and os.path.isdir(point)
     return found
-
-
-def _unescape(text: bytes) -> bytes:
-    for code, byte in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        text = text.replace(code, byte)
-    return text
