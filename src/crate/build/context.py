@@ -108,9 +108,11 @@ class ContextOpener:
         if place.startswith(("http://", "https://")):
             from crate.registry.download import download, shown
 
-            return self._streamed(
+            context = self._streamed(
                 lambda feed: download(place, feed, self._settings, limit=_ARCHIVE_MAX), shown(place), is_main
             )
+            context.is_foreign = bool(context.dockerfile_name)
+            return context
         return Context(Tree(_open_directory(place), LABEL, resets_owner=True))
 
     def _cloned(self, source: git_source.GitSource) -> Context:
@@ -150,8 +152,7 @@ class ContextOpener:
             remove_tree(os.path.dirname(stage), os.path.basename(stage))
             raise
         tree = Tree(root_fd, LABEL, resets_owner=True)
-        is_foreign = dockerfile is not None and "://" in name
-        return Context(tree, dockerfile or b"", name if dockerfile is not None else "", [stage], is_foreign)
+        return Context(tree, dockerfile or b"", name if dockerfile is not None else "", [stage])
 
     def _stage(self) -> str:
         path = staging.make(self._roots, f"context-{os.urandom(8).hex()}")
