@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.stage import Stage
 
 STEPS, DIRECTORIES, FILES = 20, 200, 100
-_HEAVY = "i=0; while [ $i -lt 400000 ]; do i=$((i + 1)); done; echo $i > /{0}"
+_HEAVY = "i=0; while [ $i -lt 3000000 ]; do i=$((i + 1)); done; echo $i > /{0}"
 
 
 def steps(stage: Stage, rounds: int) -> Iterator[Row]:
@@ -51,15 +51,24 @@ def many_files(stage: Stage, rounds: int) -> Iterator[Row]:
 def stages(stage: Stage, rounds: int) -> Iterator[Row]:
     """Two stages that compute for a while and do not need each other: as they come, and one after the other.
 
-    podman's own default is one after the other; it gets --jobs, too.
+    podman's own default is one after the other; it gets --jobs, too. Some 10 s a build: take few rounds.
     """
     heavy = "".join(f"FROM {stage.busybox} AS {name}\nRUN {_HEAVY.format(name)}\n" for name in ("one", "two"))
     copies = "FROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n"
     place = _context(stage, "stages", heavy + copies)
     options = ("build", "-q", "--layers", "--no-cache", "--network", "none", "-t", "bench-stages")
-    for title, jobs in (("two stages side by side", "2"), ("two stages in turn", "1")):
-        cases = [_case(engine, *options, "--jobs", jobs, str(place)) for engine in stage.engines]
-        yield from alternate(title, cases, rounds)
+    orders = {"side by side": "2", "in turn": "1"}
+    cases = [
+        Case(f"{engine.name} {order}", engine.command(*options, "--jobs", jobs, str(place)), engine.environment)
+        for engine in stage.engines
+        for order, jobs in orders.items()
+    ]
+    values = {row.engine: row.values for row in alternate("two stages", cases, rounds)}
+    for order in orders:
+        yield from (Row(f"two stages {order}", e.name, values[f"{e.name} {order}"]) for e in stage.engines)
+    for engine in stage.engines:  # round by round, for the machine's speed changes between them
+        pairs = zip(values[f"{engine.name} in turn"], values[f"{engine.name} side by side"], strict=True)
+        yield Row("two stages, in turn : side by side", engine.name, [turn / side for turn, side in pairs], "times")
 
 
 def _context(stage: Stage, name: str, dockerfile: str) -> Path:
