@@ -105,7 +105,7 @@ def test_a_mount_asks_for_both_repositories(crate: Crate, guarded: tuple[Registr
     done = crate("push", "--creds", "me:secret", server.reference("busybox"), f"{server.address}/team/mounted")
     assert done.status == 0, done.err
     assert "skipped: already exists" in done.err
-    assert ["repository:team/mounted:pull,push", "repository:busybox:pull"] in service.scopes
+    assert ["repository:busybox:pull", "repository:team/mounted:pull,push"] in service.scopes
 
 
 def test_login(crate: Crate, busybox: str, guarded: tuple[Registry, TokenService], tmp_path: Path) -> None:

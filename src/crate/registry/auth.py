@@ -132,12 +132,12 @@ class Authorizer:
 
 
 def _united(words: str) -> list[str]:
-    """Scopes (`repository:some/image:pull,push`), the actions of each resource together."""
+    """Scopes (`repository:some/image:pull,push`), the actions of each resource together; registries have no order."""
     found: dict[str, dict[str, None]] = {}
     for word in words.split():
         resource, _, actions = word.rpartition(":")
         found.setdefault(resource, {}).update(dict.fromkeys(actions.split(",")))
-    return [f"{resource}:{','.join(actions)}" for resource, actions in found.items()]
+    return [f"{resource}:{','.join(sorted(actions))}" for resource, actions in sorted(found.items())]
 
 
 def _read_token(body: bytes) -> tuple[str, float]:
