@@ -96,6 +96,33 @@ def test_life_of_a_pod(pods: Crate) -> None:
     assert pods.ok("pod", "rm", "--ignore", "web") == ""
 
 
+def test_sandboxes_have_an_image(pods: Crate) -> None:
+    """It is made once, is in use as long as there is a pod, and takes the pods along where that is forced."""
+    name = "localhost/podman-pause:" + pods.ok("version", "--format", "{{.Server.Version}}-{{.Server.Built}}")
+    pods.ok("pod", "create", "--name", "p")
+    image = pods.ok("inspect", "--format", "{{.Id}}", name)
+    layer = pods.root / "layers" / pods.ok("inspect", "--format", "{{index .RootFS.Layers 0}}", name)[7:] / "diff"
+    assert os.listdir(layer) == ["crate:sandbox"]
+    made = (layer / "crate:sandbox").stat()
+    pods.ok("create", "--pod", "new:q", *SLEEP)
+    pods.ok("run", "-d", "--pod", "p", *SLEEP)
+    assert pods.ok("images", "-q", "localhost/podman-pause") == image[:12]
+    assert (layer / "crate:sandbox").stat() == made
+    assert pods.ok("ps", "-a", "--filter", f"ancestor={name}", "--format", "{{.Image}}").splitlines() == [name, name]
+    in_use = "image is in use by a container: consider listing external containers and force-removing image"
+    assert in_use in pods.fails(2, "rmi", name)
+    told = pods("rmi", "--all").err.splitlines()
+    assert told[0] == "Error: 2 errors occurred:" and [in_use in line for line in told[1:]] == [True, True]
+    pods.ok("image", "prune", "-af")
+    assert pods("image", "exists", name).status == 0
+    assert pods.ok("rmi", "--force", name).splitlines() == [f"Untagged: {name}", f"Deleted: {image}"]
+    assert pods.ok("ps", "-aq") == pods.ok("pod", "ps", "-q") == ""
+    pods.ok("run", "--rm", "--pod", "new:p", IMAGE, "true")
+    lines = pods.ok("rmi", "--all", "--force").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["Untagged", "Untagged", "Deleted", "Deleted"]
+    assert f"Deleted: {image}" in lines and pods.ok("images", "-q") == pods.ok("pod", "ps", "-q") == ""
+
+
 def test_containers_share_the_sandbox(pods: Crate) -> None:
     pods.ok("pod", "create", "--name", "p")
     pods.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, *SERVER)

@@ -89,7 +89,10 @@ def test_shared_layers_and_blobs_stay(roots: Roots, tmp_path: Path) -> None:
 def test_what_containers_use_is_refused_with_status_2(roots: Roots, tmp_path: Path) -> None:
     (image_id,) = put(roots, tmp_path, (["a:1"], [BASE]))
     _, failures = remove.remove(roots, ["a:1"], used_by(image_id, "c" * 64))
-    assert failures[0].message == f"image {image_id[:12]} is in use by a container: {'c' * 12}"
+    assert failures[0].message == (
+        f"image used by {'c' * 12}: image is in use by a container: consider listing external containers and "
+        "force-removing image"
+    )
     assert remove.exit_status(failures) == 2
     assert local.get(roots, "a:1")["id"] == image_id
 

@@ -155,9 +155,9 @@ def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | N
     if options.get("rootfs"):
         return None, ""
     if options.get("infra") == "sandbox":
-        from crate.engine import sandbox_program
+        from crate.engine import sandbox_image
 
-        return sandbox_program.image(), ""
+        return sandbox_image.ensure(engine.roots, str(options["image"]))
     from crate.image import local
 
     name, policy = (

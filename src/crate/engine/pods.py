@@ -191,9 +191,13 @@ def ensure_sandbox(engine: Engine, pod: Pod) -> Container | None:
 
 def _make_sandbox(engine: Engine, record: dict[str, Any]) -> Container:
     from crate.engine import create as creating
+    from crate.engine import sandbox_image
 
+    options = dict(record["sandbox"])
+    if options["infra"] == "sandbox":
+        options["image"] = sandbox_image.name()  # of the crate that makes it, which may not be the pod's
     try:
-        identifier = creating.create(engine, dict(record["sandbox"]))
+        identifier = creating.create(engine, options)
     except NameInUseError:
         known = load(engine, record).sandbox  # another command was faster
         if known is None:

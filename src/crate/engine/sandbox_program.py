@@ -22,10 +22,6 @@ from crate.errors import HostError
 from crate.plan.pod import PROGRAM
 from crate.storage.durable import write_all
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from crate.storage.image_record import ImageRecord
-
 #: machine of uname(2) -> (e_machine, the code)
 _CODE = {
     "x86_64": (
@@ -60,22 +56,8 @@ def program(machine: str) -> bytes:
     return header + segment + text
 
 
-def image() -> ImageRecord:
-    """What stands for an image where a container has none: an image record without layers."""
-    return {
-        "id": "",
-        "digest": "",
-        "names": [],
-        "config": {"config": {"Entrypoint": [PROGRAM]}},
-        "layers": [],
-        "size": 0,
-        "created": "",
-        "manifest": {},
-    }
-
-
 def write(root_fd: int) -> None:
-    """Puts the program into the root file system of a sandbox, on disk when this returns."""
+    """Puts the program into a root file system, on disk when this returns."""
     data = program(os.uname().machine)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(PROGRAM[1:], flags, 0o755, dir_fd=root_fd)

@@ -148,8 +148,8 @@ def _delete(roots: Roots, record: ImageRecord, removal: Removal, users: Users, f
         if using:
             shown = ", ".join(container[:12] for container in using[:5])
             raise StateError(
-                f"image {record['id'][:12]} is in use by a container: {shown}",
-                "remove the container first, or force removal with -f",
+                f"image used by {shown}: image is in use by a container: consider listing external containers and "
+                "force-removing image",  # podman's words
                 exit_status=IN_USE_STATUS,
             )
         return users.layers()

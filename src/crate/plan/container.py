@@ -125,8 +125,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
 
         mounted = {mount["destination"] for mount in mounts.own}
         accounts = make_accounts(options, host, namespaces.user, process["cwd"], mounted)
-    waits = options.get("infra") == "sandbox" or options.get("waits")
-    sandbox: list[Slot] = [{"slot": "sandbox"}] if waits else []
+    sandbox: list[Slot] = [{"slot": "sandbox"}] if options.get("waits") else []
     return {
         "spec": spec,
         "record": record,

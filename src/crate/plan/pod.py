@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 #: what podman calls them; each is a namespace of the sandbox that the containers join
 NAMESPACES = ("cgroup", "ipc", "net", "pid", "uts")
 DEFAULT_SHARE = ("ipc", "net", "uts")
-#: what `ps` and `inspect` show as the image of a sandbox, which has none
-SANDBOX = "crate.local/sandbox"
+#: the repository of the image of sandboxes, whose tag the engine knows (crate.engine.sandbox_image)
+SANDBOX = "localhost/podman-pause"
 PROGRAM = "/crate:sandbox"
 _OPTIONS = {"cgroup": "cgroupns", "ipc": "ipc", "net": "network", "pid": "pid", "uts": "uts"}
 _SHARED = "network cannot be configured when it is shared with a pod"

@@ -14,7 +14,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import app, output
     from crate.cli.image.users import users
-    from crate.errors import UsageError
+    from crate.errors import CrateError, UsageError
     from crate.image import remove
 
     names, force = options["images"] or [], bool(options["force"])
@@ -33,12 +33,14 @@ def main(options: dict[str, Any]) -> int:
     else:
         ignore, prune = force or bool(options["ignore"]), not options["no_prune"]
         removals, failures = remove.remove(engine.roots, names, users(engine), force=force, prune=prune, ignore=ignore)
-    for removal in removals:
-        for name in removal.untagged:
-            output.line(f"Untagged: {name}")
-        if removal.deleted:
-            output.line(f"Deleted: {removal.id}")
-    for failure in failures:
+    lines = [f"Untagged: {name}" for removal in removals for name in removal.untagged]
+    for line in [*lines, *(f"Deleted: {removal.id}" for removal in removals if removal.deleted)]:
+        output.line(line)
+    if len(failures) > 1:  # together, as podman tells them
+        together = CrateError(f"{len(failures)} errors occurred:")
+        together.detail = "\n".join(f"  * {failure}" for failure in failures)
+        app.report(together)
+    for failure in failures if len(failures) == 1 else ():
         app.report(failure)
     return remove.exit_status(failures)
 

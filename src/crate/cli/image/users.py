@@ -31,9 +31,15 @@ def users(engine: Engine) -> Users:
         return {layer for stack in stacks for layer in stack}
 
     def remove_containers(image_id: str) -> None:
-        from crate.engine import remove
+        from crate.engine import pod_verbs, pods, remove
+        from crate.storage.containers import exists
 
         for container in of(engine, image_id):
-            remove.remove(engine, container, force=True, volumes=True, timeout=0)
+            if not exists(engine.roots, container.id):
+                continue  # it went with its pod
+            if pods.is_sandbox(container):
+                pod_verbs.remove(engine, pods.of_container(engine, container), force=True, timeout=0)
+            else:
+                remove.remove(engine, container, force=True, volumes=True, timeout=0)
 
     return Users(ids, layers, remove_containers)
