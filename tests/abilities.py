@@ -63,7 +63,7 @@ def disk_directory() -> Path:
     chosen = os.environ.get("CRATE_TEST_DIRECTORY")
     candidates = [chosen] if chosen else ["/var/tmp", tempfile.gettempdir(), str(Path.home())]
     for candidate in candidates:
-        if os.geteuid() == 0 and _refuses_upper(Path(candidate)) is None:
+        if (os.geteuid() == 0 or rootless()) and _refuses_upper(Path(candidate)) is None:
             return Path(candidate)
     return Path(candidates[0])
 
@@ -92,12 +92,24 @@ def _refuses_upper(directory: Path) -> str | None:
         for name in ("lower", "upper", "work", "merged"):
             Path(place, name).mkdir()
         return _fails(
-            "unshare", "-m", "mount", "-t", "overlay", "overlay",
+            *_apart(), "mount", "-t", "overlay", "overlay",
             "-o", f"lowerdir={place}/lower,upperdir={place}/upper,workdir={place}/work", f"{place}/merged",
         )  # fmt: skip
 
 
+def rootless() -> bool:
+    """Whether an ordinary user is to do all that root does in tests (`--rootless`), as far as the kernel lets it."""
+    return bool(os.environ.get("CRATE_TEST_ROOTLESS")) and os.geteuid() != 0
+
+
+def _apart() -> tuple[str, ...]:
+    """The words that run a command where it may mount."""
+    return ("unshare", "--user", "--map-root-user", "--mount") if rootless() else ("unshare", "--mount")
+
+
 def _root() -> str | None:
+    if rootless():
+        return _userns()
     if os.geteuid() != 0:
         return "not root"
     return _fails("unshare", "--mount", "--pid", "--fork", "true")
@@ -122,7 +134,7 @@ def _cgroup_v2() -> str | None:
 
 
 def _nft() -> str | None:
-    return _root() or _fails("unshare", "-n", "nft", "add table inet probe { map m { type ipv4_addr : ipv4_addr; }; }")
+    return _root() or _fails(*_apart(), "-n", "nft", "add table inet probe { map m { type ipv4_addr : ipv4_addr; }; }")
 
 
 def _link(kind: str) -> str | None:
@@ -130,7 +142,7 @@ def _link(kind: str) -> str | None:
     above = {"macvlan": "link wire", "ipvlan": "link wire", "vlan": "link wire"}.get(kind, "")
     more = {"vlan": "id 5", "vxlan": "id 5 dstport 4789"}.get(kind, "")
     make = f"ip link add wire type veth peer name far && ip link add probe {above} type {kind} {more}"
-    return _root() or _fails("unshare", "-n", "sh", "-c", make)
+    return _root() or _fails(*_apart(), "-n", "sh", "-c", make)
 
 
 def _userns() -> str | None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import abilities
+import rootless
 from abilities import disk_directory, need
 from images.cache import family
 from images.server import Registry, copy_storage
@@ -25,8 +27,15 @@ QUIET_SECONDS = 10.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--all`: as `./test --all`."""
+    """`--all`: as `./test --all`; `--rootless`: see tests/as_user.py."""
     parser.addoption("--all", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--rootless", action="store_true", help="be content with an ordinary user where root is wanted")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets the abilities, of workers too, know of --rootless."""
+    if config.getoption("--rootless"):
+        os.environ["CRATE_TEST_ROOTLESS"] = "1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,6 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips or fails what the host cannot do, before any fixture is made."""
+    reason = rootless.why_not(item.nodeid.removeprefix("tests/")) if abilities.rootless() else None
+    if reason:
+        pytest.skip(f"an ordinary user: {reason}")
     for marker in item.iter_markers("requires"):
         need(*marker.args)
 
