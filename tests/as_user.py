@@ -1,21 +1,22 @@
 """The suite as an ordinary user: `python tests/as_user.py PYTEST-ARGUMENT...`, as root or as that user.
 
-Root makes a user with subordinate ids for it, and removes it afterwards. pytest runs as the user with `--rootless`: tests
-that call for root's rights call for what the kernel gives an ordinary user instead, and those that it gives to nobody but
-root are skipped with the reason (tests/rootless.py).
+Root makes a user with subordinate ids for it, and removes it afterwards. pytest runs as the user with `--rootless`:
+tests that call for root's rights call for what the kernel gives an ordinary user instead, and those that it gives to
+nobody but root are skipped with the reason (tests/rootless.py).
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from abilities import CHECKOUT, disk_directory  # noqa: E402
-from users import User, make_user, myself, remove_user  # noqa: E402
+from abilities import CHECKOUT, disk_directory
+from users import User, make_user, myself, remove_user
 
 
 def command(*arguments: str) -> list[str]:
@@ -37,6 +38,7 @@ def environment(user: User) -> dict[str, str]:
 
 def main() -> int:
     """The status of pytest."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the user goes then, too
     user = make_user(disk_directory()) if os.geteuid() == 0 else myself()
     try:
         words = [*user.become, *command(*sys.argv[1:])]

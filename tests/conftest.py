@@ -50,7 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips or fails what the host cannot do, before any fixture is made."""
-    reason = rootless.why_not(item.nodeid.removeprefix("tests/")) if abilities.rootless() else None
+    reason = None
+    if abilities.rootless():
+        reason = rootless.why_not(item.nodeid.removeprefix("tests/"), abilities.why_not("delegation") is None)
     if reason:
         pytest.skip(f"an ordinary user: {reason}")
     for marker in item.iter_markers("requires"):

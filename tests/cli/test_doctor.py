@@ -68,6 +68,34 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     assert found["found"] == "user.max_user_namespaces is 0" and "sysctl -w" in found["mends"]
 
 
+@pytest.mark.requires("unprivileged-user", "busybox")
+@pytest.mark.parametrize(
+    ("change", "network", "found", "mends"),
+    [
+        ("mount --bind /dev/null $(command -v newuidmap)", "none", "newuidmap, newgidmap: not there", "uidmap"),
+        ("mount -t tmpfs none /dev/net", "pasta", "/dev/net/tun: not there", "sudo modprobe tun"),
+    ],
+)  # fmt: skip
+def test_it_is_called_by_errors(rootless_crate: Crate, change: str, network: str, found: str, mends: str) -> None:
+    crate, user = rootless_crate, rootless_crate.user
+    assert user
+    crate.ok("pull", "--quiet", "crate.local/busybox")
+    words = ("unshare", "-m", "--propagation", "private", "sh", "-c", f'{change} && exec "$@"', "sh", *user.become)
+    crate.user = user._replace(become=words)
+    error = crate.fails(125, "run", "--rm", "--network", network, "crate.local/busybox", "true")
+    crate.user = user
+    assert f"; crate doctor found: {found}; what mends it: " in error and error.endswith(f"{mends})"), error
+
+
+def test_a_full_store_is_diagnosed(crate: Crate, busybox_image: str) -> None:
+    place = shlex.quote(str(crate.root))
+    script = f'mkdir -p {place} && mount -t tmpfs -o size=300k,mode=700 x {place} && exec "$@"'
+    crate.user = User("root", 0, 0, crate.place / "home", ("unshare", "-m", "sh", "-c", script, "sh"))
+    error = crate.fails(125, "pull", "--quiet", busybox_image)
+    crate.user = None
+    assert "No space left on device" in error and "what mends it: crate system prune)" in error
+
+
 @pytest.mark.requires("unprivileged-user")
 def test_unshare(rootless_crate: Crate) -> None:
     crate, user = rootless_crate, rootless_crate.user

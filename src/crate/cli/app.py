@@ -7,7 +7,7 @@ import sys
 
 from crate import errors, hotcore
 from crate.cli import fast, output
-from crate.errors import CrateError, UsageError
+from crate.errors import CrateError, HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _HOT = (
 
 _debug = False
 _ran = ""
+_globals: dict[str, Any] = {}
 errors.show_notice = output.warn
 
 
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    global _ran
+    global _ran, _globals
     request = fast.parse(arguments)
     if request is None:
         import gc
@@ -92,6 +93,7 @@ def _dispatch(arguments: list[str]) -> int:
         run = load(module)
     given = options["globals"]
     if given:
+        _globals = given
         check_globals(given)
         if given.get("log_level") or given.get("debug"):
             from crate.cli import diagnostics
@@ -146,6 +148,8 @@ def report(error: BaseException) -> int:
     else:
         text = f"unexpected {type(error).__name__}: {error} (hint: this is a bug in crate, see it with crate --debug)"
         status = 125
+    if isinstance(error, (HostError, OSError)):
+        text = _with_diagnosis(error, text)
     lines = [f"Error: {output.one_line(text)}"]
     if isinstance(error, CrateError) and error.detail:
         lines += map(output.one_line, error.detail.split("\n"))
@@ -154,6 +158,18 @@ def report(error: BaseException) -> int:
     except OSError:
         pass  # nobody reads it; the status still tells
     return status
+
+
+def _with_diagnosis(error: BaseException, text: str) -> str:
+    """The line with what the doctor finds about it, where that is something."""
+    global _ran
+    _ran = ""  # what such a command imports is not what the next one needs
+    from crate.engine import diagnosis
+
+    found = diagnosis.hint(error, _globals)
+    if not found:
+        return text
+    return f"{text[:-1]}; {found})" if text.endswith(")") and "(hint: " in text else f"{text} (hint: {found})"
 
 
 def _os_error(error: OSError) -> str:

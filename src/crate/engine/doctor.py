@@ -25,7 +25,7 @@ _REMOTE = {"nfs": "files of other owners cannot be made", "nfs4": "files of othe
 def examine(options: dict[str, Any]) -> list[Finding]:
     """The findings in the order of their subjects. `options`: the global ones (`root`, `runroot` …)."""
     patient = Patient(options)
-    return [check(patient) for check in (_kernel, *USER_CHECKS, _cgroups, _store, _overlay, *NETWORK_CHECKS, *_OTHERS)]
+    return [check(patient) for check in (_kernel, *USER_CHECKS, cgroups, store, overlay, *NETWORK_CHECKS, *_OTHERS)]
 
 
 def _kernel(patient: Patient) -> Finding:
@@ -39,7 +39,8 @@ def _kernel(patient: Patient) -> Finding:
     return patient.good("kernel", release)
 
 
-def _cgroups(patient: Patient) -> Finding:
+def cgroups(patient: Patient) -> Finding:
+    """What can be limited."""
     from crate.cgroup.facts import facts
 
     found = facts()
@@ -63,7 +64,7 @@ def _cgroups(patient: Patient) -> Finding:
     return patient.poor("cgroups", text, costs, mend)
 
 
-def _store(patient: Patient) -> Finding:
+def store(patient: Patient) -> Finding:
     """The file system of the store: its kind, its flags and its room."""
     place = patient.existing(patient.graphroot)
     kind, flags = patient.file_system(place)
@@ -91,7 +92,7 @@ def _store(patient: Patient) -> Finding:
     return patient.good("store", text)
 
 
-def _overlay(patient: Patient) -> Finding:
+def overlay(patient: Patient) -> Finding:
     """A probe as the storage driver makes one, in the user's namespace."""
     fault = in_child(lambda: _overlay_fault(patient))
     if not fault:

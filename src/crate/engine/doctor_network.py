@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _TUN = "/dev/net/tun"
 
 
-def _userspace(patient: Patient) -> Finding:
+def userspace(patient: Patient) -> Finding:
     """pasta, or slirp4netns: the network of ordinary users."""
     check = "pasta"
     found = patient.program("pasta") or patient.program("slirp4netns")
@@ -25,7 +25,8 @@ def _userspace(patient: Patient) -> Finding:
     return patient.poor(check, "not there, nor slirp4netns", costs, "sudo apt install passt")
 
 
-def _tun(patient: Patient) -> Finding:
+def tun(patient: Patient) -> Finding:
+    """The device that those programs make their interface of."""
     check = _TUN
     if not os.path.exists(_TUN):
         return patient.poor(check, "not there", "no network of ordinary users' containers", "sudo modprobe tun")
@@ -88,4 +89,4 @@ def _bridge_netfilter(patient: Patient) -> Finding:
     return patient.good(check, "no packets of bridges pass the firewall")
 
 
-NETWORK_CHECKS: tuple[Check, ...] = (_userspace, _tun, _nftables, _forwarding, _bridge_netfilter)
+NETWORK_CHECKS: tuple[Check, ...] = (userspace, tun, _nftables, _forwarding, _bridge_netfilter)

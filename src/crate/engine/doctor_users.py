@@ -96,7 +96,7 @@ class Patient:
             return str(os.getuid())
 
 
-def _namespaces(patient: Patient) -> Finding:
+def namespaces(patient: Patient) -> Finding:
     """Whether a user namespace can be made; each sysctl that forbids it by name."""
     check, works = "user namespaces", "no containers" if patient.rootless else "no --userns"
     tell = patient.bad if patient.rootless else patient.poor
@@ -125,7 +125,8 @@ def _namespaces(patient: Patient) -> Finding:
     return patient.good(check, f"at most {patient.read('/proc/sys/user/max_user_namespaces')}")
 
 
-def _subordinate(patient: Patient) -> Finding:
+def subordinate(patient: Patient) -> Finding:
+    """The ranges of subuid(5) and subgid(5)."""
     from crate.plan.host import Host
 
     check, host = "subordinate ids", Host(patient.rootless)
@@ -165,7 +166,8 @@ def _free_range(patient: Patient) -> int:
     return max(end for end in ends if end < 1 << 31)
 
 
-def _programs(patient: Patient) -> Finding:
+def programs(patient: Patient) -> Finding:
+    """Those that write the maps of ordinary users."""
     check = "newuidmap, newgidmap"
     found = [patient.program(name) for name in ("newuidmap", "newgidmap")]
     if not all(found):
@@ -195,4 +197,4 @@ def _run_directory(patient: Patient) -> Finding:
     return patient.good(check, text)
 
 
-USER_CHECKS: tuple[Check, ...] = (_namespaces, _subordinate, _programs, _run_directory)
+USER_CHECKS: tuple[Check, ...] = (namespaces, subordinate, programs, _run_directory)
