@@ -7,6 +7,12 @@ _MOUNT = "the test mounts on the host (CAP_SYS_ADMIN, mount(2))"
 _NETWORK = "interfaces of the host are root's (CAP_NET_ADMIN over the host's network namespace)"
 _CGROUP = "no cgroup was delegated to this user (cgroup v1 has no delegation; v2 wants a subtree of the user's own)"
 _UNSHARE = "what is mounted is seen in the user's mount namespace only: `crate unshare` is needed first"
+_NETNS = (
+    "the bridges are in the user's own network namespace, where the test does not look (`unshare --rootless-netns`)"
+)
+_BECOMES = "only root becomes another user (setuid(2)) or changes what a user sees of the host (mount(2))"
+_IDS = "the ids are root's choice of all; an ordinary user's are the subordinate ones (test_rootless_userns.py)"
+_ORPHANS = "without a pid namespace and a cgroup the kernel does not tell whose child an orphan was"
 _OTHER = "root's own side is what it looks at; the ordinary user's has a test of its own"
 
 #: a test file, or one test of it -> the reason
@@ -23,7 +29,34 @@ REASONS: dict[str, str] = {
     "cli/test_log_drivers.py::test_journald": _MOUNT,
     "cli/test_macvlan_networks.py": _NETWORK,
     "cli/test_mount.py": _UNSHARE,
-    "cli/test_shell.py::test_root_s_shell_stays": _OTHER,
+    "cli/test_export.py::test_save": "skopeo unpacks an archive with the owners in it (chown(2))",
+    "cli/test_manifest.py::test_push": "skopeo has no place of its own for an ordinary user",
+    "cli/test_network_names.py::test_a_flood_does_not_stall_the_streams": _NETNS,
+    "cli/test_network_names.py::test_other_names_are_the_hosts_business": _NETNS,
+    "cli/test_networks.py::test_life_of_a_network": _NETNS,
+    "cli/test_networks.py::test_names_and_defaults": _NETNS,
+    "cli/test_one_file.py": "the build writes into the checkout, which is another user's",
+    "cli/test_overlay_network.py": _NETWORK,
+    "cli/test_pods.py::test_ports_and_network_are_the_pods": "a port that a forwarder held is in TIME_WAIT (bind(2))",
+    "cli/test_ports_and_networks.py::test_network_ls_and_inspect": _NETNS,
+    "cli/test_rootless_hosts.py": _BECOMES,
+    "cli/test_rootless_networks.py": _BECOMES,
+    "cli/test_run_mounts.py::test_devices": "no rules of devices: they are a cgroup's (bpf(2) wants CAP_SYS_ADMIN)",
+    "cli/test_run_mounts.py::test_image_as_a_mount": _UNSHARE,
+    "cli/test_run_mounts.py::test_read_only_binds_are_so_all_the_way_down": _MOUNT,
+    "cli/test_run_security.py::test_privileged": _OTHER,
+    "cli/test_save.py": _UNSHARE,
+    "cli/test_scp.py::test_to_another_user_of_this_host": _BECOMES,
+    "cli/test_scp.py::test_what_is_no_host": _BECOMES,
+    "cli/test_secrets.py::test_files": _IDS,
+    "cli/test_shaping.py": _NETNS,
+    "cli/test_shell.py": _BECOMES,
+    "cli/test_single_id.py": _BECOMES,
+    "cli/test_top.py::test_descriptors": _OTHER,
+    "cli/test_top.py::test_in_the_pid_namespace_of_the_host": _ORPHANS,
+    "cli/test_top.py::test_options_of_ps": _OTHER,
+    "cli/test_trust.py": "gpg-agent wants a directory of a login's",
+    "cli/test_userns.py": _IDS,
 }
 #: the same, where the user has no cgroup of its own
 WITHOUT_CGROUP = (
@@ -37,6 +70,17 @@ WITHOUT_CGROUP = (
     "cli/test_inspect.py::test_values",
     "cli/test_kube.py::test_play_and_down",
     "cli/test_limits.py",
+    "cli/test_pause.py",
+    "cli/test_pods.py::test_clone",
+    "cli/test_pods.py::test_limits_hold_for_all_together",
+    "cli/test_pods.py::test_pause",
+    "cli/test_prune.py",
+    "cli/test_restart.py::test_it_ends_and_begins_again",
+    "cli/test_run_security.py::test_out_of_memory",
+    "cli/test_stats.py",
+    "cli/test_top.py::test_what_is_refused",
+    "cli/test_update.py",
+    "cli/test_wait.py::test_states",
 )
 
 

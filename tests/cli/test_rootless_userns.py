@@ -48,6 +48,22 @@ def test_keep_id(crate: Crate) -> None:
     assert len(list(crate.root.glob("layers/*/ids-*"))) == 2
 
 
+def test_ids_that_the_user_does_not_have(crate: Crate) -> None:
+    options = ("--network", "none", "--uidmap", "0:200000:5000", IMAGE, "true")
+    for words in (("run", "--rm"), ("create",)):
+        error = crate.fails(125, *words, *options)
+        assert "cannot map the uids 200000 to 204999: this user has 65537" in error
+    assert "this user has 65537" in crate.fails(
+        125, "run", "--network", "none", "--uidmap", "0:65000:1000", IMAGE, "true"
+    )
+    assert crate.ok("ps", "-aq") == "" and not list(crate.root.glob("stage/*"))
+    mapped = ("--uidmap", "0:1:1000", "--gidmap", "0:1:1000")
+    assert crate.ok("run", "--rm", "--network", "none", *mapped, IMAGE, "cat", "/proc/self/uid_map").split()[1:] == [
+        "1",
+        "1000",
+    ]
+
+
 def test_nomap_and_auto_leave_the_user_out(crate: Crate) -> None:
     user = crate.user
     assert user

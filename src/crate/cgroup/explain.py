@@ -169,7 +169,7 @@ def missing(group: Cgroup, hierarchy: Hierarchy, controller: str) -> CrateError:
     own = hierarchy.own.get(controller if controller in hierarchy.v1 else "", "/")
     if not in_user_namespace():
         return HostError(f"cannot limit {what}: cgroup {own} does not let us use the controller {name or controller}")
-    hint = f"{_delegation_hint(name, hierarchy)}; --limits=best-effort goes on without; crate doctor"
+    hint = f"{_delegation_hint(name, hierarchy)}; --limits=best-effort goes on without"
     return HostError(f"cannot limit {what}: cgroup {own} is not delegated to this user", hint)
 
 

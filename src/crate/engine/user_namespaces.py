@@ -44,6 +44,9 @@ def settle(engine: Engine, plan: Plan, record: dict[str, Any], host: Host, upper
         _keep_out(engine, record, uids, gids)
     if kind in ("given", "auto"):
         linux["uidMappings"], linux["gidMappings"] = uids, gids
+    if engine.roots.rootless and kind == "given":
+        _check_mapped("uid", uids, sum(count for _, count in host.mapped_uids()))
+        _check_mapped("gid", gids, sum(count for _, count in host.mapped_gids()))
     if uids:
         record["ids"] = {"uids": uids, "gids": gids}
         there = os.stat(upper)
@@ -51,6 +54,17 @@ def settle(engine: Engine, plan: Plan, record: dict[str, Any], host: Host, upper
     for mount in plan["spec"]["mounts"]:
         if "idmap" in mount["options"] and "uidMappings" not in mount:
             mount["uidMappings"], mount["gidMappings"] = uids, gids
+
+
+def _check_mapped(kind: str, maps: list[IdMapping], count: int) -> None:
+    """HostError for ids that an ordinary user does not have, who has those below `count`."""
+    for one in maps:
+        end = one["hostID"] + one["size"]
+        if end > count:
+            raise HostError(
+                f"cannot map the {kind}s {one['hostID']} to {end - 1}: this user has {count}",
+                f"0 is the user, 1 and up are the subordinate ids: crate unshare cat /proc/self/{kind}_map shows them",
+            )
 
 
 def outside(record: dict[str, Any], uid: int, gid: int) -> tuple[int, int]:
