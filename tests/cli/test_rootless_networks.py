@@ -394,6 +394,34 @@ class TestSlirp:
         assert is_seen(far.ask(far.here, host_port(crate, "server", "80")), far.address)
 
 
+class TestBridge:
+    """`network.rootless = "bridge"`: containers are on a network of the user's own without a word."""
+
+    @pytest.fixture
+    def more_settings(self) -> str:
+        return 'rootless = "bridge"\n'
+
+    def test_it_is_the_default_and_stands_a_restart(self, crate: Crate, greeter: Greeter) -> None:
+        crate.ok("run", "-d", "--name", "web", "--restart", "always", "-p", "80", IMAGE, "sleep", "1000")
+        before = crate.inspect("web")["NetworkSettings"]
+        assert before["IPAddress"].startswith("10.") and reaches(crate, "web", greeter)
+        for count in (1, 2):
+            os.kill(crate.inspect("web")["State"]["Pid"], signal.SIGKILL)
+            until(
+                lambda count=count: (
+                    (found := crate.inspect("web"))["RestartCount"] == count  # type: ignore[misc]
+                    and found["State"]["Status"] == "running"
+                )
+            )
+        assert reaches(crate, "web", greeter)
+
+
+def test_a_default_network_that_is_none(crate: Crate) -> None:
+    crate.config.write_text(crate.config.read_text().replace("[network]", '[network]\nrootless = "bridges"'))
+    error = crate.fails(125, "run", "--rm", IMAGE, "true")
+    assert "invalid network.rootless bridges: it is one of pasta, slirp4netns, bridge, none" in error
+
+
 def test_what_an_ordinary_user_cannot_have_is_told(crate: Crate) -> None:
     def refused(*words: str) -> str:
         return crate.fails(125, "run", "--rm", *words, IMAGE, "true")

@@ -11,7 +11,7 @@ import os
 from _socket import AF_INET
 
 from crate.errors import HostError, UsageError
-from crate.net import rootless_networks, store, uplink, userspace
+from crate.net import rootless_networks, store, uplink, userspace, userspace_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def prepare(
     The errors are those of sandbox.prepare.
     """
     networks = _networks(roots, settings, request)
-    program = str(settings.get("network.rootless"))
+    program = _uplink(settings)
     outward = program != "none" and any(network is None or not network["internal"] for network in networks)
     home_fds = rootless_networks.join(roots.runroot, program if outward else "")
     lease["home_fds"], lease["resolver"] = home_fds, uplink.resolver(program) if outward else ""
@@ -78,9 +78,17 @@ def _networks(roots: Roots, settings: Settings, request: Request) -> list[Networ
     return found
 
 
+def _uplink(settings: Settings) -> str:
+    """The program of the way out; "none" where there is to be none."""
+    chosen = str(settings.get("network.rootless"))
+    if chosen != "bridge":
+        return chosen
+    return "pasta" if userspace_process.find_program("pasta") else "slirp4netns"
+
+
 def enter(roots: Roots, settings: Settings) -> list[int]:
     """Becomes a member and goes, for good, into the namespace of the networks; gives the descriptors. HostError."""
-    program = str(settings.get("network.rootless"))
+    program = _uplink(settings)
     home_fds = rootless_networks.join(roots.runroot, "" if program == "none" else program)
     rootless_networks.go_inside(home_fds[1])
     return home_fds

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 #: the modes whose namespace belongs to somebody else, or to nobody: there is nothing to prepare or to undo
 _PASSIVE = ("host", "container", "ns")
 _USERSPACE = ("pasta", "slirp4netns")
+_ROOTLESS = (*_USERSPACE, "bridge", "none")
 
 
 def prepare(
@@ -136,7 +137,10 @@ def rootless_mode(settings: Settings, request: Request) -> str:
     names = [attachment["network"] for attachment in request.get("networks") or ()]
     if any(name not in ("", settings.get("network.bridge")) for name in names):
         return "bridge"
-    return str(settings.get("network.rootless"))
+    mode = str(settings.get("network.rootless"))
+    if mode not in _ROOTLESS:
+        raise UsageError(f"invalid network.rootless {mode}: it is one of {', '.join(_ROOTLESS)}", "correct config.toml")
+    return mode
 
 
 def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: Request, names: Sequence[str]) -> None:

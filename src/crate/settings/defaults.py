@@ -66,7 +66,10 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
     "network.dns_search": ([], "DNS search domains of containers, as with `--dns-search`."),
     "network.ipv6_subnet": ("", "IPv6 subnet of the default network; empty: it has none."),
     "network.lease_root": ("/run/crate/addresses", "Directory that the addresses in use are kept in."),
-    "network.rootless": ("pasta", "Network of an ordinary user's containers: `pasta`, `slirp4netns` or `none`."),
+    "network.rootless": (
+        "pasta",
+        "Network of an ordinary user's containers: `pasta`, `slirp4netns`, `none`, or `bridge`: one of the user's own.",
+    ),
     "network.table": ("crate", "Name of crate's nftables table."),
     "pods.infra_image": (
         "",
