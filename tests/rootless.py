@@ -13,16 +13,25 @@ _NETNS = (
 _BECOMES = "only root becomes another user (setuid(2)) or changes what a user sees of the host (mount(2))"
 _IDS = "the ids are root's choice of all; an ordinary user's are the subordinate ones (test_rootless_userns.py)"
 _ORPHANS = "without a pid namespace and a cgroup the kernel does not tell whose child an orphan was"
+_INSIDE = "it calls the modules in its own process, which is in no user namespace"
 _OTHER = "root's own side is what it looks at; the ordinary user's has a test of its own"
 
 #: a test file, or one test of it -> the reason
 REASONS: dict[str, str] = {
+    "build/test_contexts.py::test_archives_do_not_reach_outside": _INSIDE,
+    "build/test_contexts.py::test_devices_and_pipes_are_never_opened": _INSIDE,
+    "build/test_interrupted.py::test_full_disk": _MOUNT,
+    "build/test_language.py": "buildah beside it wants a namespace that an ordinary user's process has not",
+    "build/test_outputs.py::test_files_without_an_image": "files for the caller are the caller's, who is not root",
     "cli/test_boot.py::test_what_calls_it": _OTHER,
     "cli/test_cni.py": _NETWORK,
     "cli/test_cp.py": _CHOWN,
     "cli/test_doctor.py": _MOUNT,
     "cli/test_flatten.py": _CHOWN,
     "cli/test_gc.py::test_equal_files_of_layers_share_their_extents": _MOUNT,
+    "cli/test_gc.py::test_nothing_goes_that_a_running_build_may_stand_on": _UNSHARE,
+    "cli/test_gc.py::test_shared_layers_count_once_and_stay_while_somebody_has_them": _UNSHARE,
+    "cli/test_gc.py::test_what_was_used_longest_ago_goes_first": _UNSHARE,
     "cli/test_info.py": _OTHER,
     "cli/test_log_drivers.py::test_a_real_journald": _MOUNT,
     "cli/test_log_drivers.py::test_full_disk_under_the_log": _MOUNT,
