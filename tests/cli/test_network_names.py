@@ -194,16 +194,17 @@ client.setblocking(False)
 client.connect(("127.0.0.11", 53))
 question = bytes.fromhex("010000010000000000000377656200000100 01".replace(" ", ""))
 noise = [os.urandom(60) for _ in range(100)]
-end, sent = time.monotonic() + 3, 0
-while time.monotonic() < end:
-    for each in noise:
+begin, sent = time.monotonic(), 0
+while sent < 30_000:
+    while sent < min(time.monotonic() - begin, 3) * 10_000:
+        each = noise[sent % 100]
         try:
             client.send(each if sent % 2 else each[:2] + question)
+            sent += 1
         except OSError:
             pass
-        sent += 1
-    time.sleep(0.004)
-print(sent)
+    time.sleep(0.002)
+print(time.monotonic() - begin)
 """
 
 
@@ -225,4 +226,4 @@ def test_a_flood_does_not_stall_the_streams(crate: Crate) -> None:
     assert lines == 300
     assert process.wait(10) == 0
     assert max(after - before for before, after in pairwise(moments)) < 0.5
-    assert int(flood.communicate(timeout=20)[0]) > 5_000
+    assert float(flood.communicate(timeout=20)[0]) < 6  # 30,000 packets, made for 10,000 a second

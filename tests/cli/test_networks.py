@@ -111,9 +111,13 @@ def test_subnet_range_gateway_and_ipv6(crate: Crate, subnet: str) -> None:
     assert "02:00:00:00:00:09" in crate.ok("exec", "two", "ip", "link", "show", "eth0")
     for options, named in {
         f"--ip {stem}.9": "has it", f"--ip6 {six}": "has it", "--ip 1.2.3.4": "1.2.3.4 is not in subnet",
-        f"--ip {stem}.254": "is the gateway",
+        f"--ip {stem}.254": "is the gateway", f"--ip {stem}.0": "is the address of the network",
+        f"--ip {stem}.255": "is the broadcast address",
+        f"--ip6 {six.removesuffix('77')}": "is the address of the network",
+        "--network-alias a..b": "invalid network alias", "--network-alias ad/min": "invalid network alias",
     }.items():  # fmt: skip
         assert named in crate.fails(125, "run", "--network", "lab", *options.split(), IMAGE, "true"), options
+    assert "invalid network alias" in crate.fails(125, "run", "--network-alias", "two words", IMAGE, "true")
     crate.ok("rm", "-f", "-t", "0", "two")
     assert crate.ok("run", "--rm", "--network", "lab", "--ip6", six, IMAGE, "echo", "free") == "free"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,9 +47,12 @@ class Loop:
         poll = select.poll()
         poll.register(self.proxy.fileno(), select.POLLIN)
         poll.register(self.stop_fd, select.POLLIN)
-        while self.stop_fd not in [fd for fd, _ in poll.poll()]:
+        while self.stop_fd not in [fd for fd, _ in poll.poll(self._wait())]:
             self.turns += 1
             self.proxy.step()
+
+    def _wait(self) -> float | None:
+        return max(0.0, (self.proxy.due_at - time.monotonic()) * 1000) if self.proxy.due_at else None
 
     def stop(self) -> None:
         os.write(self._stop, b"x")
@@ -133,6 +138,23 @@ def test_more_clients_than_it_takes_at_once_are_served_in_turn(net: Net, contain
     assert all(client.recv(100).startswith(b"hello") for client in clients)
     for client in clients:
         client.close()
+
+
+def test_out_of_descriptors_it_rests_and_takes_clients_again(net: Net, container: Container, loop: Loop) -> None:
+    net.serve(container)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    client = socket.socket(socket.AF_INET6)
+    client.settimeout(10)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, hard))  # accept(2) fails, nothing was accepted
+    try:
+        client.connect(("::1", number(container)))
+        turns = loop.turns
+        time.sleep(0.5)
+        assert loop.turns - turns < 5, "it rests"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert client.recv(100).startswith(b"hello")
+    client.close()
 
 
 def test_a_port_of_an_ipv6_address_alone(net: Net) -> None:

@@ -9,7 +9,7 @@ from crate.engine.lookups import announce
 from crate.errors import NotFoundError, StateError, UsageError
 from crate.linux.process import pidfd_send_signal
 from crate.net import etc_files, sandbox
-from crate.plan.network_modes import check_addresses
+from crate.plan.network_modes import check_attachment
 from crate.storage import containers as store
 from crate.storage import journal
 from crate.storage.lock import Lock
@@ -40,7 +40,7 @@ def connect(engine: Engine, container: Container, text: str, options: dict[str, 
         "aliases": list(options.get("alias") or ()),
         "interface": "",
     }
-    check_addresses(attachment)
+    check_attachment(attachment)
 
     def change(record: dict[str, Any], state: dict[str, Any]) -> None:
         if name in _names(record):

@@ -85,6 +85,8 @@ class Monitor:
                     self._proxy.step()
                 elif not any(one and one.handle(fd) for one in (self._lookups, self._helpers)):
                     self.handle(fd, event)
+            if self._proxy and 0 < self._proxy.due_at <= time.monotonic():
+                self._proxy.step()
             if checks:
                 checks.step()
             for one in (self._lookups, self._helpers):
@@ -109,7 +111,7 @@ class Monitor:
         moments = [] if self.lean else [handover_at]
         if self.facts.get("kill_at"):
             moments.append(self.facts["kill_at"])
-        for clock in (checks, self._lookups, self._helpers):
+        for clock in (checks, self._lookups, self._helpers, self._proxy):
             if clock and clock.due_at:
                 moments.append(clock.due_at)
         if self._accepts_at > time.monotonic():

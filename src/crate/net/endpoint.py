@@ -243,9 +243,14 @@ def _check(wanted: str, subnet: Subnet | None, network: Network) -> None:
     if subnet is None:
         version = "IPv6" if ":" in wanted else "IPv4"
         raise UsageError(f"cannot use address {wanted}: network {name} has no {version} subnet")
-    packed = addresses.parse_address(wanted)
-    if not addresses.contains(addresses.parse_subnet(subnet["subnet"]), packed):
+    packed, span = addresses.parse_address(wanted), addresses.parse_subnet(subnet["subnet"])
+    if not addresses.contains(span, packed):
         raise UsageError(f"address {wanted} is not in subnet {subnet['subnet']} of network {name}")
+    # The first one of an IPv6 subnet is any router's (RFC 4291, 2.6.1); there is no broadcast.
+    no_hosts = [span[0]] if len(packed) == 16 else [span[0], addresses.nth(span, (1 << 32 - span[1]) - 1)]
+    if packed in no_hosts:
+        kind = "address of the network" if packed == span[0] else "broadcast address"
+        raise UsageError(f"address {wanted} is the {kind} of subnet {subnet['subnet']}, and no container's")
     if subnet["gateway"] and packed == addresses.parse_address(subnet["gateway"]):
         raise UsageError(f"address {wanted} is the gateway of network {name}")
 

@@ -70,6 +70,7 @@ def start(lease: Lease) -> int:
 def serve() -> NoReturn:
     """Its life: until it is killed."""
     import gc
+    import time
     from resource import RLIMIT_NOFILE, getrlimit, setrlimit
     from select import POLLIN, poll
 
@@ -93,7 +94,7 @@ def serve() -> NoReturn:
     waiting = poll()
     waiting.register(proxy.fileno(), POLLIN)
     while True:
-        waiting.poll()
+        waiting.poll(max(0.0, (proxy.due_at - time.monotonic()) * 1000) if proxy.due_at else None)
         proxy.step()
 
 

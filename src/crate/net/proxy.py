@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from _socket import (
     AF_INET,
     AF_INET6,
@@ -47,6 +48,8 @@ _KINDS = {"tcp": SOCK_STREAM, "udp": SOCK_DGRAM}
 _BACKLOG = 128
 #: more connections wait in the backlog: each costs the owner two descriptors
 _CONNECTIONS = 256
+#: out of descriptors it takes nobody in for so long: the one who waits would wake it again and again
+_REST_SECONDS = 1.0
 
 
 class _Stream:
@@ -112,6 +115,7 @@ def _events(outgoing: _Stream, incoming: _Stream) -> int:
 class Proxy:
     """Carries what comes to bound sockets to a target each. Poll `fileno()` for reading; then call `step()`.
 
+    `due_at` (CLOCK_MONOTONIC): when `step()` is to be called without an event; 0 when it is not.
     `most`: how many connections at a time; more wait in the backlog. `chunk`: bytes that are read at once.
     """
 
@@ -127,6 +131,7 @@ class Proxy:
         self._listeners: dict[int, tuple[socket, tuple[str, int]]] = {}
         self._connections: dict[int, _Connection] = {}
         self._onward, self._most, self._chunk = onward, most, chunk
+        self.due_at = 0.0
         self._datagrams = Datagrams(lambda fd: self._set(fd, EPOLLIN), lambda fd: self._set(fd, 0), onward)
         for listener, target in bound:
             if listener.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_DGRAM:
@@ -143,6 +148,8 @@ class Proxy:
 
     def step(self) -> None:
         """Does all that can be done now, without waiting."""
+        if self.due_at and time.monotonic() >= self.due_at:
+            self._listen(len(self._connections) < 2 * self._most)
         for fd, _ in self._epoll.poll(0):
             if fd in self._listeners:
                 self._accept(*self._listeners[fd])
@@ -170,7 +177,8 @@ class Proxy:
             fd, address = listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                self._listen(False)  # until a connection ends: the waiting one would wake us again and again
+                self._listen(False)  # until a connection ends, or somebody else gave descriptors back
+                self.due_at = time.monotonic() + _REST_SECONDS
             return
         client = socket(fileno=fd)
         client.setblocking(False)
@@ -197,6 +205,7 @@ class Proxy:
         self._set(connection.container.fileno(), of_container)
 
     def _listen(self, listening: bool) -> None:
+        self.due_at = 0.0
         for fd in self._listeners:
             self._set(fd, EPOLLIN if listening else 0)
 

@@ -39,11 +39,11 @@ def make_network(
         from crate.plan.network_modes import apply_modes
 
         apply_modes(request, modes)
-    if modes or attachment["ip"] or attachment["ip6"] or attachment["mac"]:
-        from crate.plan.network_modes import check_addresses
+    if modes or any(attachment[key] for key in ("ip", "ip6", "mac", "aliases")):
+        from crate.plan.network_modes import check_attachment
 
         for one in request["networks"] or (attachment,):
-            check_addresses(one)
+            check_attachment(one)
     if options.get("network_rate") or any("rates" in one for one in request["networks"]):
         from crate.net.rates import parse_rates
 

@@ -12,6 +12,7 @@ _DISCARDED = "Port mappings have been discarded as one of the Host, Container, P
 _SOLE = ("none", "host", "slirp4netns", "pasta")
 _KEYS = {"ip": "ip", "ip6": "ip6", "mac": "mac", "mac-address": "mac", "interface_name": "interface"}
 _INTERFACE_MAX = 15  # IFNAMSIZ without its NUL
+_LABEL_MAX = 63  # RFC 1035
 _INTERFACES_TAKEN = ("lo", "all", "default", ".", "..")
 _ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -98,8 +99,8 @@ def _attachment(text: str, default: str) -> Attachment:
     return attachment
 
 
-def check_addresses(attachment: Attachment) -> None:
-    """The form of addresses and of an interface's name; whether they are free the network tells."""
+def check_attachment(attachment: Attachment) -> None:
+    """The form of addresses, aliases and an interface's name; whether they are free the network tells. UsageError."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     for option, family in (("ip", AF_INET), ("ip6", AF_INET6)):
@@ -111,6 +112,12 @@ def check_addresses(attachment: Attachment) -> None:
         except OSError:
             version = "IPv4" if option == "ip" else "IPv6"
             raise UsageError(f"invalid {version} address: {address}") from None
+    for alias in attachment["aliases"]:
+        labels = alias.split(".")
+        if alias.strip(_ALNUM + "_.-") or not all(0 < len(label) <= _LABEL_MAX for label in labels) or len(alias) > 253:
+            raise UsageError(
+                f'invalid network alias "{alias}"', "letters, digits, - and _, in parts of 63 characters between dots"
+            )
     interface = attachment["interface"]
     if interface in _INTERFACES_TAKEN:
         raise UsageError(f"invalid interface name: {interface}", "the kernel has that name for something else")
