@@ -46,6 +46,10 @@ def test_on_the_wire(crate: Crate, wire: str) -> None:
     assert crate.ok(*create, "--opt", "macvlan_mode=private", "second") == "second"  # the same wire
     (record,) = json.loads(crate.ok("network", "inspect", "lan"))
     assert record["Driver"] == "macvlan" and record["Options"] == {"parent": wire}
+    crate.ok("network", "create", "-d", "macvlan", "-o", f"parent={wire}", "--ipam-driver", "none", "bare")
+    (bare,) = json.loads(crate.ok("network", "inspect", "bare"))
+    assert bare["subnets"] == [] and bare["ipam_options"] == {"driver": "none"}
+    assert {"network_interface", "ipv6_enabled", "dns_enabled"} < set(bare)
     crate.ok("run", "-d", "--name", "one", "--network", "lan:ip=192.0.2.70,mac=02:00:00:00:00:70", IMAGE, "sleep", "99")
     crate.ok("run", "-d", "--name", "two", "--network", "lan", "-p", "80", IMAGE, "sleep", "99")
     found = crate.inspect("two")["NetworkSettings"]["Networks"]["lan"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from net.scene import sh
 from program import until
 
 if TYPE_CHECKING:
@@ -291,3 +292,31 @@ def test_what_isolation_may_be(crate: Crate) -> None:
         "exec", "--privileged", "a", "ip", "route", "add", address["e"], "via", endpoint(crate, "a", "one")["Gateway"]
     )
     assert fetch(crate, "a", address["e"]) == ""
+
+
+def test_a_subnet_that_was_taken_since_is_told(crate: Crate) -> None:
+    """Two stores choose the same subnet: nothing shows that it is taken before a container needs the bridge."""
+    other = ("--root", str(crate.place / "other"), "--runroot", str(crate.runroot.parent / "other"))
+    crate.ok("network", "create", "one")
+    crate.ok(*other, "create", "--network", "none", IMAGE, "true")  # the image is there
+    crate.ok(*other, "network", "create", "two")
+    subnet = inspect(crate, "one")["subnets"][0]["subnet"]
+    (second,) = json.loads(crate.ok(*other, "network", "inspect", "two"))
+    assert second["subnets"][0]["subnet"] == subnet
+    crate.ok("run", "-d", "--name", "web", "--network", "one", IMAGE, "sleep", "1000")
+    bridge = inspect(crate, "one")["network_interface"]
+    refused = crate.fails(125, *other, "run", "--rm", "--network", "two", IMAGE, "true")
+    assert f"interface {bridge} has its subnet {subnet}" in refused
+    assert link(second["network_interface"]) == "", "nothing is left"
+    crate.ok("rm", "-f", "-t", "0", "web")
+    crate.ok("network", "rm", "one")
+    sh(f"ip link add d{crate.mark} type bridge && ip link set d{crate.mark} up")
+    try:
+        sh(f"ip route add {subnet} dev d{crate.mark}")  # a VPN's, that came up later
+        refused = crate.fails(125, *other, "run", "--rm", "--network", "two", IMAGE, "true")
+        assert f"interface d{crate.mark} has its subnet" in refused
+        sh(f"ip route del {subnet} dev d{crate.mark}; ip route add {subnet.rpartition('.')[0]}.0/24 dev d{crate.mark}")
+        assert crate.ok(*other, "run", "--rm", "--network", "two", IMAGE, "echo", "through") == "through", "a wider one"
+    finally:
+        sh(f"ip link del d{crate.mark}")
+        crate.ok(*other, "network", "rm", "two")

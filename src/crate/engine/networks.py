@@ -184,7 +184,7 @@ def inspect(engine: Engine, text: str) -> dict[str, Any]:
         "Options": record.get("options") or {},
         "Labels": record.get("labels") or {},
     }
-    if subnets:
+    if "network_interface" in record:
         for key in ("network_interface", "subnets", "ipv6_enabled", "dns_enabled", "ipam_options"):
             found[key] = record[key]
         found.update({key: record[key] for key in ("network_dns_servers", "routes") if key in record})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from crate.errors import HostError, KernelError
+from crate.errors import HostError, KernelError, NameInUseError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
 from crate.net import route_messages
 from crate.net.addresses import mac_of, parse_address, parse_mac, parse_subnet
@@ -82,11 +82,30 @@ def _create(route: Netlink, network: Network) -> tuple[int, int, dict[int, bytes
         except OSError as error:
             if error.errno != errno.EEXIST:
                 raise KernelError(f"give bridge {name} the address {subnet['gateway']}", error) from error
+    _check_subnets(route, found[0], network)
     route.request([route_messages.link_up(found[0])])
     # Lets the host reach ports published on 127.0.0.1 through the bridge; the firewall's first chain drops what a
     # container sends to 127.0.0.0/8 itself (CVE-2020-8558).
     _write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
     return found
+
+
+def _check_subnets(route: Netlink, index: int, network: Network) -> None:
+    """Removes the new bridge and raises NameInUseError when something else of this host has its subnet."""
+    from crate.net.occupation import occupant
+
+    name = network["name"]
+    for subnet in network["subnets"]:
+        other = occupant(route, index, parse_subnet(subnet["subnet"]))
+        if other is not None:
+            route.request([route_messages.delete_link(index)])
+            raise NameInUseError(
+                f"cannot create the bridge of network {name}: "
+                f"{f'interface {other}' if other else 'a route'} has its subnet {subnet['subnet']}",
+                "give network.bridge in config.toml another name: its network gets a free subnet"
+                if name == network["network_interface"]
+                else f"free the subnet, or create the network anew: `crate network rm -f {name}`",
+            )
 
 
 def _keep_router_advertisements() -> None:

@@ -175,6 +175,11 @@ def link_mtu(found: dict[int, bytes]) -> int:
     return int(_u32.unpack(found[_IFLA_MTU])[0])
 
 
+def link_name(found: dict[int, bytes]) -> str:
+    """The name among the attributes of `parse_link`."""
+    return found[_IFLA_IFNAME].rstrip(b"\0").decode()
+
+
 def link_kind(found: dict[int, bytes]) -> str:
     """`bridge`, `veth`…; empty for hardware."""
     return attributes(found.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
