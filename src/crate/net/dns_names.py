@@ -7,11 +7,13 @@ time of change tells whether anything has changed.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from _socket import AF_INET, AF_INET6, inet_pton
 
 from crate.linux.process import start_time
+from crate.net.addresses import format_address
 from crate.oci import json
 
 TYPE_CHECKING = False
@@ -23,20 +25,21 @@ _DOMAIN = "dns.podman"
 #: The kernel's clock for files ticks every 4 to 10 ms: what was read so soon after a change may miss the next one.
 _TICKS_NS = 50_000_000
 _FILE_MOST = 65536
+#: what says nothing of the file that cannot be read
+_EXHAUSTED = (errno.ENOMEM, errno.ENFILE, errno.EMFILE)
 _V4, _V6 = ".in-addr.arpa", ".ip6.arpa"
 
 
 class Holder:
     """What a lease file says: whose it is, its names in lower case (the container's first), its packed addresses."""
 
-    __slots__ = ("address", "address6", "names", "owner", "version")
+    __slots__ = ("address", "address6", "names", "owner")
 
-    def __init__(self, version: tuple[int, int, int], text: bytes) -> None:
+    def __init__(self, text: bytes) -> None:
         """ValueError, KeyError or TypeError where it is none."""
         record = json.loads(text)
-        self.version = version
         self.owner: list[int] = record["owner"]
-        self.names: list[str] = [str(name).lower() for name in record.get("names") or ()]
+        self.names: list[str] = [str(name) for name in record.get("names") or ()]
         self.address = inet_pton(AF_INET, record["address"]) if record["address"] else b""
         self.address6 = inet_pton(AF_INET6, record["address6"]) if record["address6"] else b""
 
@@ -47,25 +50,46 @@ class Holder:
 
 
 class LeasesSeen:
-    """The leases of one network, as they were at the last look."""
+    """The leases of one network, as they were at the last look.
+
+    A look reads texts, in lower case. Only those that have what is asked for between quotes are parsed: to parse all
+    would take the first question of a container among a hundred as long again as reading them.
+    """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._changed = -1
-        self._holders: dict[str, Holder] = {}
-        self._by_name: dict[str, list[Holder]] = {}
-        self._by_address: dict[bytes, Holder] = {}
+        self._texts: dict[str, tuple[tuple[int, int, int], bytes]] = {}  # by the file's name: version, text
+        self._by_name: dict[str, list[Holder]] = {}  # those found since the last change
 
     def named(self, name: str) -> list[Holder]:
         """Who is called so."""
         self.look()
-        return [holder for holder in self._by_name.get(name, ()) if holder.is_alive()]
+        found = self._by_name.get(name)
+        if found is None:
+            found = [holder for holder in self._with(name) if name in holder.names]
+            if found:
+                self._by_name[name] = found
+        return [holder for holder in found if holder.is_alive()]
 
     def at(self, packed: bytes) -> Holder | None:
         """Who has the address."""
         self.look()
-        holder = self._by_address.get(packed)
-        return holder if holder is not None and holder.is_alive() else None
+        for holder in self._with(format_address(packed)):
+            # An endpoint's second address has a file of its own, without names.
+            if packed in (holder.address, holder.address6) and holder.names and holder.is_alive():
+                return holder
+        return None
+
+    def _with(self, word: str) -> Iterator[Holder]:
+        """The leases in whose text a word stands."""
+        quoted = json.dumps(word).encode()
+        for _, text in self._texts.values():
+            if quoted in text:
+                try:
+                    yield Holder(text)
+                except (OSError, ValueError, KeyError, TypeError):
+                    continue  # no lease
 
     def look(self) -> None:
         """Reads what has changed."""
@@ -74,37 +98,36 @@ class LeasesSeen:
             if changed == self._changed:
                 return
             now = time.time_ns()
-            self._holders = dict(self._read())
+            self._texts = dict(self._read())
         except FileNotFoundError:
-            changed, now, self._holders = -1, 0, {}
+            changed, now, self._texts = -1, 0, {}
         self._changed = changed if now - changed > _TICKS_NS else -1
-        self._by_name, self._by_address = {}, {}
-        for holder in self._holders.values():
-            for name in holder.names:
-                self._by_name.setdefault(name, []).append(holder)
-            for packed in (holder.address, holder.address6):
-                if packed and holder.names:  # an endpoint's second address has a file of its own, without names
-                    self._by_address[packed] = holder
+        self._by_name = {}
 
-    def _read(self) -> Iterator[tuple[str, Holder]]:
-        """The lease of each address; a file that was read before and is still there is not read again."""
+    def _read(self) -> Iterator[tuple[str, tuple[tuple[int, int, int], bytes]]]:
+        """The text of each lease; a file that was read before and is still there is not read again."""
         for address in os.listdir(self._directory):
             if address.startswith("."):
                 continue
+            path = f"{self._directory}/{address}"
+            known = self._texts.get(address)
             try:
-                path = f"{self._directory}/{address}"
-                status = os.stat(path)
-                version = status.st_ino, status.st_mtime_ns, status.st_size
-                known = self._holders.get(address)
-                if known is None or known.version != version:
-                    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                    try:
-                        known = Holder(version, os.read(fd, _FILE_MOST))
-                    finally:
-                        os.close(fd)
-                yield address, known
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # given back a moment ago, or no lease
+                if known is not None and known[0] == _version(os.stat(path)):
+                    yield address, known
+                    continue
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    yield address, (_version(os.fstat(fd)), os.read(fd, _FILE_MOST).lower())
+                finally:
+                    os.close(fd)
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    raise
+                continue  # given back a moment ago
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 class Names:

@@ -118,3 +118,14 @@ def test_the_name_for_a_reverse_lookup(address: str) -> None:
 )
 def test_no_name_for_a_reverse_lookup(name: str) -> None:
     assert address_in(name) == b""
+
+
+def test_words_of_a_lease_that_are_no_names_are_nobody(tmp_path: Path) -> None:
+    lease(tmp_path, "10.1.0.2", "web", 'We"b')
+    names = Names([("n", str(tmp_path))])
+    for word in ("container", "owner", "10.1.0.2", "eb", 'we"', ""):
+        assert found(names, word) is None, word
+    assert found(names, 'we"b') == {"10.1.0.2"}
+    (tmp_path / "10.1.0.3").write_text('{"names": ["web"], "owner": "web"')
+    os.utime(tmp_path)
+    assert found(names, "web") == {"10.1.0.2"}
