@@ -1,8 +1,8 @@
 """Answers the DNS questions of one sandbox: names of containers itself, everything else by the host's servers.
 
 It runs in the process that owns the sandbox, beside its other work, on sockets that lie in the sandbox's network
-namespace (dns_door.py). However much is asked, a step is short, the next one waits as long as the last one took (a
-flood costs half a processor at the most), and what is kept of clients is bounded.
+namespace (dns_door.py). However much is asked, a step is short, in a flood the next one waits as long as the last one
+took (half a processor at the most), and what is kept of clients is bounded.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 #: questions by UDP, and connections with something to do, a step
 _TURN, _EVENTS = 16, 32
-#: a step as short as this is no flood
-_SHORT_SECONDS = 0.001
+#: a step as short as this is no flood; nor is it one before there was work for so long with no rest in between
+_SHORT_SECONDS, _BURST_SECONDS = 0.001, 0.01
 _CLIENTS, _IDLE_SECONDS = 32, 10.0
 
 
@@ -87,6 +87,7 @@ class Resolver:
         self.tell(resolving)
         self._clients: dict[int, _Client] = {}
         self._rests_until = 0.0
+        self._busy_seconds, self._ended_at = 0.0, time.monotonic()  # how long, less all rests; at the last step's end
         for listening in (self._udp, self._tcp):
             listening.setblocking(False)
             self._watch(listening.fileno(), EPOLLIN)
@@ -148,7 +149,10 @@ class Resolver:
         for client in [each for each in self._clients.values() if not each.is_waiting]:
             if end - client.seen_at >= _IDLE_SECONDS:
                 self._drop(client)
-        if end - begin > _SHORT_SECONDS:
+        # The first question reads all leases, which takes a while: the second one is not to wait for that.
+        self._busy_seconds = max(0.0, self._busy_seconds - (begin - self._ended_at)) + (end - begin)
+        self._ended_at = end
+        if end - begin > _SHORT_SECONDS and self._busy_seconds > _BURST_SECONDS:
             self._rests_until = end + (end - begin)
 
     def close(self) -> None:
