@@ -211,6 +211,29 @@ def test_an_internal_network_has_no_way_out(crate: Crate) -> None:
     until(lambda: fetch(crate, "near", endpoint(crate, "in", "closed")["IPAddress"]) == "served", what="the page")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_ports_begin_to_lead_to_a_network_that_came_later(crate: Crate, address: str) -> None:
+    """The container began on an internal network; its ports are held from the start."""
+    crate.ok("network", "create", "--internal", "closed")
+    crate.ok("network", "create", "out")
+    crate.ok("run", "-d", "--name", "in", "--network", "closed", "-p", f"{address}::80", IMAGE, *SERVER)
+    assert crate.ok("port", "in") == "" and crate.ok("ps", "--format", "{{.Ports}}") == ""
+    crate.ok("network", "connect", "out", "in")
+    port = crate.ok("port", "in", "80").rpartition(":")[2]
+    command = ["curl", "-s", "-m", "5", f"http://{address}:{port}/"]
+
+    def page() -> bytes:
+        return subprocess.run(command, check=False, capture_output=True).stdout
+
+    until(lambda: page() == b"served\n", what="the page from the host")
+    taken = crate.fails(125, "run", "--rm", "-p", f"{address}:{port}:80", IMAGE, "true")
+    assert port in taken
+    crate.ok("network", "disconnect", "out", "in")
+    assert crate.ok("port", "in") == "" and page() == b""
+    crate.ok("network", "connect", "out", "in")
+    until(lambda: page() == b"served\n", what="the page once more")
+
+
 def test_routes_reach_the_container(crate: Crate, subnet: str) -> None:
     gateway = subnet.replace(".0/24", ".7")
     routes = ["--route", f"203.0.113.0/24,{gateway}", "--route", f"198.51.100.0/24,{gateway},77"]

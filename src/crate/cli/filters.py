@@ -151,7 +151,9 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         return value in names or _network_name(engine, value) in names
 
     def published(container: Container, value: str) -> bool:
-        ports = (state(container).get("lease") or {}).get("ports") or []
+        from crate.engine.published import of_lease
+
+        ports = of_lease(state(container).get("lease") or {})
         return bool(_ports(value) & {(p["container_port"], p["protocol"]) for p in ports})
 
     def exposed(container: Container, value: str) -> bool:

@@ -39,9 +39,9 @@ def finish(monitor: Monitor) -> NoReturn:
     state = facts["state"]
     _, status = os.waitpid(state["pid"], 0)
     if os.access(f"{facts['run_directory']}/amended.json", os.F_OK):
-        from crate.engine.amendments import adopt
+        from crate.engine.amendments import adopt_last
 
-        adopt(facts["run_directory"], state)
+        adopt_last(facts["run_directory"], state)
     group = cgroup.from_record(state["cgroup"])
     if group.pids():
         group.kill()  # in a pid namespace that it shares, the end of its first process ends no other

@@ -1,7 +1,8 @@
 """What changed of a running container since its monitor wrote state.json: control groups and endpoints of networks.
 
-    amended.json    {"started_at", "cgroup", "lease"}, in the run directory: `started_at` says of which run; `lease` is
-                    what changed of the lease
+    amended.json    {"started_at", "cgroup", "lease", "joining"}, in the run directory: `started_at` says of which run;
+                    `lease` is what changed of the lease; `joining` what `network connect` is about to do, or was
+                    when it was killed: {"network", "endpoint" as soon as there is one}
 
 The monitor has its state in memory and writes state.json from it, so this is a file of its own. Writers hold the lock
 of the container's directory.
@@ -28,8 +29,22 @@ def adopt(run_directory: str, state: dict[str, Any]) -> None:
         state["lease"].update(known["lease"])
 
 
+def joining(run_directory: str, state: dict[str, Any]) -> dict[str, Any] | None:
+    """What a `network connect` of this run has begun and not ended; for who holds the container's lock."""
+    found: dict[str, Any] | None = _read(run_directory, state).get("joining")
+    return found
+
+
+def adopt_last(run_directory: str, state: dict[str, Any]) -> None:
+    """Puts the changes into the state of a run that has ended, and what was begun: its burial frees that too."""
+    adopt(run_directory, state)
+    endpoint = (joining(run_directory, state) or {}).get("endpoint")
+    if endpoint and not any(one["network"] == endpoint["network"] for one in state["lease"]["endpoints"]):
+        state["lease"]["endpoints"].append(endpoint)
+
+
 def write(run_directory: str, state: dict[str, Any], **changed: Any) -> None:
-    """Tells every other process of the `cgroup` or the `lease` of this run."""
+    """Tells every other process of the `cgroup` or the `lease` of this run, or notes what is `joining`."""
     text = json.dumps({**_read(run_directory, state), "started_at": state["started_at"], **changed})
     write_file(None, f"{run_directory}/{FILE}", text, durable=False, mode=RUN_FILE_MODE)
 

@@ -1,4 +1,11 @@
-"""Connecting a container to a network and disconnecting it, while it runs or for its next start (decision 66)."""
+"""Connecting a container to a network and disconnecting it, while it runs or for its next start (decision 66).
+
+    connect      intent (amended.json) · lease · intent with the endpoint · interface · amended.json · ports · record
+                 · no intent
+    disconnect   interface · lease · ports · amended.json · record: what was killed is done once more
+
+Whoever changes the networks of a container next undoes what an intent tells of, unless the record has it.
+"""
 
 from __future__ import annotations
 
@@ -100,8 +107,11 @@ def _change(engine: Engine, container: Container, change: Callable[[dict[str, An
                     f'cannot change the networks of container {container.name}: its network mode is "{mode}"',
                     "only a container that was made with networks of its own can be connected to others",
                 )
-            change(record, container.state(engine, fresh=True))
+            state = container.state(engine, fresh=True)
+            _undo_joining(engine, container, record, state)
+            change(record, state)
             store.write_record(container.paths, record, container.paths.files != container.paths.run_directory)
+            _note_joining(container, state, None)
             container.record = record
     except FileNotFoundError:
         raise NotFoundError(f"no such container: {container.name}") from None
@@ -118,27 +128,36 @@ def _join(
     engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], attachment: Attachment
 ) -> None:
     lease, settings = state["lease"], engine.settings
+    published = lease["published"]
     sandbox.enter_home(engine.roots)
     network = sandbox.find_network(engine.roots, settings, attachment["network"])
     names = [container.name, container.id[:12], record["hostname"]]
     resolv_conf = etc_files.resolv_conf(record, lease)
     netns_fd = _open_namespace(engine, container, state)
     try:
+        _note_joining(container, state, {"network": network["name"]})
+        sandbox.choose_publisher(lease, network)
         endpoint = sandbox.add_endpoint(lease, engine.roots, settings, network, attachment, names)
         try:
+            _note_joining(container, state, {"network": endpoint["network"], "endpoint": endpoint})
             sandbox.attach(lease, endpoint, netns_fd)
             try:
-                if lease["ports"] and not lease["published"]:
-                    sandbox.publish_again(engine.roots, lease)
                 _write(container, state)
+                sandbox.publish_here(lease, endpoint)
             except BaseException:
                 sandbox.detach(lease, endpoint, netns_fd)
                 raise
         except BaseException:
             sandbox.remove_endpoint(lease, endpoint)
+            _write(container, state)
             raise
+    except BaseException:
+        lease["published"] = published
+        _note_joining(container, state, None)
+        raise
     finally:
         os.close(netns_fd)
+    announce(container.paths.attach_socket)
     own = f"{record['hostname']} {container.name}"
     etc_files.add_own_addresses(container.paths.directory, endpoint, own)
     etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
@@ -158,8 +177,9 @@ def _leave(engine: Engine, container: Container, record: dict[str, Any], state: 
         os.close(netns_fd)
     sandbox.remove_endpoint(lease, endpoint)
     if lease["ports"] and not lease["published"]:
-        sandbox.publish_again(engine.roots, lease)
+        sandbox.publish_again(lease)
     _write(container, state)
+    announce(container.paths.attach_socket)
     etc_files.drop_own_addresses(container.paths.directory, endpoint)
     etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
 
@@ -182,4 +202,34 @@ def _write(container: Container, state: dict[str, Any]) -> None:
     lease = state["lease"]
     changed = {"endpoints": lease["endpoints"], "published": lease["published"]}
     amendments.write(container.paths.run_directory, state, lease=changed)
-    announce(container.paths.attach_socket)
+
+
+def _note_joining(container: Container, state: dict[str, Any], intent: dict[str, Any] | None) -> None:
+    """For who holds the container's lock."""
+    if intent or (state["status"] in _RUNS and amendments.joining(container.paths.run_directory, state)):
+        amendments.write(container.paths.run_directory, state, joining=intent)
+
+
+def _undo_joining(engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any]) -> None:
+    """Takes back what a killed `connect` had done, unless the container is connected, and only the mark was left."""
+    intent = amendments.joining(container.paths.run_directory, state) if state["status"] in _RUNS else None
+    if not intent:
+        return
+    name, lease = intent["network"], state["lease"]
+    if name not in _names(record):
+        sandbox.enter_home(engine.roots)
+        endpoint = next((one for one in lease["endpoints"] if one["network"] == name), intent.get("endpoint"))
+        if endpoint:
+            if endpoint not in lease["endpoints"]:
+                lease["endpoints"].append(endpoint)
+            netns_fd = _open_namespace(engine, container, state)
+            try:
+                sandbox.detach(lease, endpoint, netns_fd)
+            finally:
+                os.close(netns_fd)
+            sandbox.remove_endpoint(lease, endpoint)
+            _write(container, state)
+            etc_files.drop_own_addresses(container.paths.directory, endpoint)
+        sandbox.remove_stray(lease, engine.roots, engine.settings, name)
+        announce(container.paths.attach_socket)
+    _note_joining(container, state, None)

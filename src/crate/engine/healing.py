@@ -32,7 +32,7 @@ def heal(engine: Engine, container: Container, dead: dict[str, Any]) -> None:
         there = _read(container.paths.state)
         if there != dead or is_alive(dead["monitor_pid"], dead["monitor_start"], dead["boot_id"]):
             return  # another command was first
-        amendments.adopt(container.paths.run_directory, dead)  # networks that it was connected to while it ran
+        amendments.adopt_last(container.paths.run_directory, dead)  # networks that it was connected to while it ran
         same_boot, died = dead["boot_id"] == boot_id(), False
         oom_killed = False
         if same_boot:

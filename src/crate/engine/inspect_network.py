@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crate.engine.published import of_lease
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -68,7 +70,7 @@ def _endpoint(endpoint: dict[str, Any]) -> dict[str, Any]:
 def _ports(record: dict[str, Any], lease: dict[str, Any]) -> dict[str, list[dict[str, str]] | None]:
     """Exposed ports, null unless they are published."""
     found: dict[str, list[dict[str, str]] | None] = dict.fromkeys(record["exposed_ports"])
-    for port in lease.get("ports") or []:
+    for port in of_lease(lease):
         binding = {"HostIp": port["host_ip"] or "0.0.0.0", "HostPort": str(port["host_port"])}
         key = f"{port['container_port']}/{port['protocol']}"
         found[key] = [*(found.get(key) or []), binding]

@@ -178,6 +178,11 @@ class Monitor:
             self._open_helpers()
         if self._helpers:
             self._helpers.follow()
+        lease = self.facts["state"]["lease"]
+        if lease["port_fds"] and lease["published"] and not lease["home_fds"]:
+            from crate.net import ports
+
+            ports.listen(lease["port_fds"])  # they were held only, if no network led out until now
         if self.lean:  # its ports may lead to another address, or to none
             if self._proxy:
                 self._proxy.close()

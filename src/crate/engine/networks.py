@@ -42,7 +42,8 @@ def _record(engine: Engine, name: str) -> dict[str, Any]:
         if engine.roots.rootless:
             raise
         record = {**sandbox.find_network(engine.roots, engine.settings, name)}
-    return {**record, "ipv6": record["ipv6_enabled"], "builtin": name == default or record["driver"] == "cni"}
+    builtin = name == default or record["created"] == store.NEVER
+    return {**record, "ipv6": record["ipv6_enabled"], "builtin": builtin}
 
 
 def _identifier(name: str) -> str:
@@ -104,7 +105,7 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
 
     record = find(engine, text)
     name = str(record["name"])
-    if record["driver"] == "cni":
+    if record["builtin"] and (record.get("options") or {}).get("config"):
         raise UsageError(f"cannot remove network {name}: it is a file", f"remove {record['options']['config']}")
     if record["builtin"]:
         raise UsageError(f"default network {name} cannot be removed")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def published(engine: Engine, container: Container) -> list[dict[str, Any]]:
     """Its own, while it runs, or those of the pod whose network it is in, as podman has it."""
     state = container.state(engine)
-    own = (state.get("lease") or {}).get("ports") or []
+    own = of_lease(state.get("lease") or {})
     slot = (container.record.get("joins") or {}).get("network")
     if own or not slot or not container.record["options"].get("pod_id"):
         return list(own)
@@ -22,4 +22,9 @@ def published(engine: Engine, container: Container) -> list[dict[str, Any]]:
     sandbox = containers.load(engine, slot["container"])
     if sandbox is None or state["status"] not in ("running", "paused"):
         return []
-    return list((sandbox.state(engine).get("lease") or {}).get("ports") or [])
+    return of_lease(sandbox.state(engine).get("lease") or {})
+
+
+def of_lease(lease: dict[str, Any]) -> list[dict[str, Any]]:
+    """The ports of a lease; none while they are held, but no network of the container leads out."""
+    return list(lease.get("ports") or ()) if lease.get("published") or lease.get("mode") != "bridge" else []

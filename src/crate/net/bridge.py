@@ -7,15 +7,19 @@ import os
 
 from crate.errors import HostError, KernelError, NameInUseError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
+from crate.net import endpoint as endpoints
 from crate.net import route_messages
 from crate.net.addresses import mac_of, parse_address, parse_mac, parse_subnet
-from crate.net.endpoint import MTU
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crate.net.addresses import LeaseRecord
     from crate.net.endpoint import Endpoint
     from crate.net.store import Network
 
+HAS_HOST_END = True
 _SYSCTL = "/proc/sys/net"
 
 
@@ -56,7 +60,7 @@ def _create(route: Netlink, network: Network) -> tuple[int, int, dict[int, bytes
     name, subnets = network["network_interface"], network["subnets"]
     mac = mac_of(parse_address(subnets[0]["gateway"]))
     try:
-        route.request([route_messages.bridge(name, mac=mac, mtu=int(network["options"].get("mtu") or MTU))])
+        route.request([route_messages.bridge(name, mac=mac, mtu=int(network["options"].get("mtu") or endpoints.MTU))])
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             raise HostError(
@@ -187,7 +191,66 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
         raise
 
 
-def bend(endpoint: Endpoint) -> None:
+def check_options(network: Network) -> None:
+    """Nothing more: definition.py knows what a bridge has."""
+
+
+def remove(network: Network, others: Sequence[Network]) -> None:
+    """Deletes the bridge. KernelError."""
+    name = network["network_interface"]
+    with Netlink(NETLINK_ROUTE) as route:
+        found = find(route, name)
+        if found is None or route_messages.link_kind(found[2]) != "bridge":
+            return
+        try:
+            route.request([route_messages.delete_link(found[0])])
+        except OSError as error:
+            raise KernelError(f"delete bridge {name}", error) from error
+
+
+#: an address of the network's subnets is taken
+prepare = endpoints.lease
+
+
+def can_publish(place: Network | Endpoint) -> bool:
+    """Whether ports of the host can lead to a network, or to an endpoint on it."""
+    return not place["internal"]
+
+
+def publish(endpoint: Endpoint, table: str, ports: Sequence[Sequence[str | int]]) -> None:
+    """Sends ports (as `nftables.port_elements` takes them) to an endpoint. HostError."""
+    from crate.net import nftables
+
+    nftables.publish(table, endpoint["lease_directory"], ports, endpoint)
+
+
+def redirect(endpoint: Endpoint, table: str, ports: list[list[str | int]]) -> bool:
+    """Sends ports to an endpoint that was attached without; True. HostError, KernelError."""
+    endpoints.note_ports(endpoint, ports)
+    _bend(endpoint)
+    publish(endpoint, table, ports)
+    return True
+
+
+def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
+    """Frees the address; one that ports lead to is told as taken until `discard`."""
+    endpoints.give_back(endpoint, container, published=published)
+
+
+def discard(endpoint: Endpoint, table: str, record: LeaseRecord | None) -> None:
+    """Withdraws the ports of the record, if some led here, and what owners left that died. HostError."""
+    if not endpoint["keys"]:
+        return
+    from crate.net import addresses, nftables
+
+    directory, key = endpoint["lease_directory"], endpoint["keys"][0]
+    if record:
+        nftables.withdraw(table, directory, key, record)
+    for name, left in addresses.dead(directory, key):
+        nftables.bury(table, directory, name, left)
+
+
+def _bend(endpoint: Endpoint) -> None:
     """Lets an attached endpoint get back what it sends to a published port of its own."""
     with Netlink(NETLINK_ROUTE) as route:
         try:

@@ -13,6 +13,7 @@ import os
 from crate.errors import HostError, NotFoundError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
 from crate.net import addresses, cni_plugins, route_messages
+from crate.net.store import NEVER
 from crate.oci import json
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from crate.net.store import Network
     from crate.settings import Settings
 
+HAS_HOST_END = True
 #: a kept result: the mark, the container, the interface
 _KEPT = ".cni."
 _VERSIONS = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
@@ -84,7 +86,7 @@ def _record(settings: Settings, path: str, found: dict[str, Any]) -> Network:
         "id": sha256(f"cni {found['name']}".encode()).hexdigest(),
         "driver": "cni",
         "network_interface": str(found["plugins"][0].get("bridge") or ""),
-        "created": "0001-01-01T00:00:00Z",
+        "created": NEVER,
         "subnets": [],
         "ipv6_enabled": False,
         "internal": False,
@@ -120,7 +122,9 @@ def ensure(network: Network) -> int:
     return 0
 
 
-def prepare(endpoint: Endpoint, attachment: Attachment, record: LeaseRecord) -> None:
+def prepare(
+    endpoint: Endpoint, settings: Settings, network: Network, attachment: Attachment, record: LeaseRecord
+) -> None:
     """Keeps what ADD needs to know, before there is a namespace: the lease without its addresses, and the wishes."""
     kept = {
         "record": {**record},
@@ -188,14 +192,34 @@ def detach(endpoint: Endpoint, netns_fd: int) -> None:
     _undo(endpoint, f"/proc/{os.getpid()}/fd/{netns_fd}")
 
 
-def release(endpoint: Endpoint, container: str) -> None:
+def can_publish(place: Network | Endpoint) -> bool:
+    """Whether a plugin of the list publishes ports."""
+    return bool(place["options"].get("portmap"))
+
+
+def publish(endpoint: Endpoint, table: str, ports: Sequence[Sequence[str | int]]) -> None:
+    """The plugin has done so."""
+
+
+def redirect(endpoint: Endpoint, table: str, ports: list[list[str | int]]) -> bool:
+    """False: plugins publish when they make the interface, or never."""
+    return False
+
+
+def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
     """Has the plugins give back what they took, for a container that ended; gives the address back. HostError."""
+    if not endpoint["keys"]:
+        return
     try:
         _undo(endpoint, "")
     finally:
         with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
             for key in endpoint["keys"][1:]:
                 leases.remove(key, container)
+
+
+def discard(endpoint: Endpoint, table: str, record: LeaseRecord | None) -> None:
+    """Nothing is left: the firewall is the plugins'."""
 
 
 def _undo(endpoint: Endpoint, netns: str) -> None:

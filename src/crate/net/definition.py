@@ -139,8 +139,7 @@ def _define(name: str, roots: Roots, settings: Settings, options: dict[str, Any]
         network["network_dns_servers"] = check_servers(servers)
     if routes := options.get("route"):
         network["routes"] = [_route(text) for text in routes]
-    if driver != "bridge":
-        driver_of(driver).check_options(network)
+    driver_of(driver).check_options(network)
     return network
 
 

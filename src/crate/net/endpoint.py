@@ -1,11 +1,22 @@
 """One place of a container on one network: an address, an interface, and the driver that joins the two.
 
-    make      an address is leased; nothing of it is seen on the network yet
-    attach    the interface is in the container's namespace, with addresses and routes
-    detach    it is gone again, from a container that goes on
-    release   the address is free for others
+A driver is a module with these functions (bridge, vxlan, macvlan for ipvlan too, cni), in the order of their calls:
 
-An endpoint is plain JSON data, as the lease of the sandbox that it is part of.
+    check_options   network create: is the record sound, for this driver
+    ensure          the host has what the network needs; gives the index of the interface that endpoints hang on
+    prepare         an address is taken; nothing of it is seen on the network yet
+    attach          the interface is in the container's namespace, with addresses and routes
+    can_publish     whether ports of the host can lead to its endpoints, when they are attached
+    publish         the host's ports lead to an endpoint that was attached for them
+    redirect        the same for one that was attached without; tells whether that could be
+    detach          the interface is gone again, from a container that goes on
+    release         the address is free for others
+    discard         so is what nobody could observe: elements of the firewall
+    remove          network rm: the host has what `ensure` made no more
+    HAS_HOST_END    whether an interface of the host is the other end, on which a rate can be kept
+
+An endpoint is plain JSON data, as the lease of the sandbox that it is part of. What most drivers do alike with
+addresses is here: `lease`, `give_back`.
 """
 
 from __future__ import annotations
@@ -71,7 +82,7 @@ _METRIC_STEP = 100
 
 
 def driver_of(name: str) -> Any:
-    """The module of a driver: `ensure`, `attach`, `detach`. HostError for one that this crate does not have."""
+    """The module of a driver. HostError for one that this crate does not have."""
     if name == "bridge":
         from crate.net import bridge
 
@@ -126,13 +137,9 @@ def make(
         shaping.set_rates(endpoint, rates)
     if endpoint["interface"] in interfaces:
         raise UsageError(f"cannot use the interface name {endpoint['interface']} for two networks")
-    endpoint["link_index"] = driver_of(network["driver"]).ensure(network)
-    if network["driver"] == "cni":
-        from crate.net import cni
-
-        cni.prepare(endpoint, attachment, record)
-    else:
-        _lease(endpoint, settings, network, attachment, record)
+    driver = driver_of(network["driver"])
+    endpoint["link_index"] = driver.ensure(network)
+    driver.prepare(endpoint, settings, network, attachment, record)
     return endpoint
 
 
@@ -171,9 +178,10 @@ def _free_interface(taken: list[str]) -> str:
     return f"eth{number}"
 
 
-def _lease(
+def lease(
     endpoint: Endpoint, settings: Settings, network: Network, attachment: Attachment, record: LeaseRecord
 ) -> None:
+    """Takes an address of the network's subnets. The errors are those of `make`."""
     table = str(settings.get("network.table"))
     subnet4, subnet6 = (_subnet(network, mark) for mark in (".", ":"))
     # One spelling, as the lease file's name: `fd00::5` and `FD00:0::5` are one address.
@@ -255,20 +263,21 @@ def _check(wanted: str, subnet: Subnet | None, network: Network) -> None:
         raise UsageError(f"address {wanted} is the gateway of network {name}")
 
 
-def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
-    """Gives the address back. One that ports lead to keeps its file, as nobody's, until the firewall knows."""
-    if not endpoint["keys"]:
-        return
-    if endpoint["driver"] == "cni":
-        from crate.net import cni
-
-        cni.release(endpoint, container)
-        return
+def give_back(endpoint: Endpoint, container: str, *, published: bool) -> None:
+    """Frees the address. One that ports lead to keeps its file, as nobody's, until the firewall knows."""
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
         for number, key in enumerate(endpoint["keys"]):
             if published and number == 0:
                 leases.give_back(key, container)
             else:
+                leases.remove(key, container)
+
+
+def give_back_stray(directory: str, container: str, held: Sequence[str]) -> None:
+    """Frees the addresses that a killed command took for a container; those `held` are of its endpoints."""
+    with addresses.LeaseDirectory(directory) as leases:
+        for key, _ in list(addresses.records(directory)):
+            if key not in held:
                 leases.remove(key, container)
 
 

@@ -13,15 +13,18 @@ from _socket import AF_INET, AF_INET6
 from crate.errors import HostError, KernelError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink, netlink_in
 from crate.net import bridge, device_messages, parent, route_messages
+from crate.net import endpoint as endpoints
 from crate.net.addresses import format_mac, parse_mac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crate.net.addresses import LeaseRecord
     from crate.net.endpoint import Endpoint
     from crate.net.store import Network
 
+HAS_HOST_END = False
 _DEFAULT_MODES = {"macvlan": "bridge", "ipvlan": "l2"}
 _MODES = {"macvlan": device_messages.MACVLAN_MODES, "ipvlan": device_messages.IPVLAN_MODES}
 #: modes whose packets the parent routes: there are no neighbours, and no gateway among them
@@ -48,6 +51,30 @@ def ensure(network: Network) -> int:
 def remove(network: Network, others: Sequence[Network]) -> None:
     """Takes away what `ensure` made on the host, unless another network needs it."""
     parent.remove(network, others)
+
+
+#: an address of the network's subnets is taken
+prepare = endpoints.lease
+
+
+def can_publish(place: Network | Endpoint) -> bool:
+    """False: the host has no part in its traffic."""
+    return False
+
+
+def redirect(endpoint: Endpoint, table: str, ports: list[list[str | int]]) -> bool:
+    """False."""
+    return False
+
+
+def release(endpoint: Endpoint, container: str, *, published: bool) -> None:
+    """Frees the address."""
+    endpoints.give_back(endpoint, container, published=False)
+
+
+def discard(endpoint: Endpoint, table: str, record: LeaseRecord | None) -> None:
+    """Frees the addresses of owners that died."""
+    bridge.discard(endpoint, table, None)
 
 
 def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:

@@ -10,10 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 from crate.errors import KernelError, NotFoundError, StateError
-from crate.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
-from crate.net import endpoint, nft_messages, nft_rules, nftables, route_messages, store
+from crate.linux.netlink import NETLINK_NETFILTER, Netlink
+from crate.net import endpoint, nft_messages, nft_rules, nftables, store
 from crate.net.addresses import LeaseDirectory, is_alive, records
-from crate.net.bridge import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +44,10 @@ def remove(
                     f"network {network['name']} is in use by container {record['container'][:12]}",
                     "stop it first, or use --force",
                 )
-        if bridged:
-            _remove_link(network["network_interface"])
-            _remove_from_firewall(table, network)
-        if network["driver"] != "bridge":
+        if here:
             endpoint.driver_of(network["driver"]).remove(network, others)
+        if bridged:
+            _remove_from_firewall(table, network)
         if store.is_current(roots, network):
             store.remove(roots, network["name"])
         remove_directory(directory)
@@ -74,17 +72,6 @@ def remove_directory(path: str) -> None:
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
                 raise KernelError(f"remove {path}", error) from None
-
-
-def _remove_link(name: str) -> None:
-    with Netlink(NETLINK_ROUTE) as route:
-        found = find(route, name)
-        if found is None or route_messages.link_kind(found[2]) != "bridge":
-            return
-        try:
-            route.request([route_messages.delete_link(found[0])])
-        except OSError as error:
-            raise KernelError(f"delete bridge {name}", error) from error
 
 
 def _remove_from_firewall(table: str, network: Network) -> None:

@@ -39,8 +39,7 @@ def prepare(
     lease["directory"], lease["host_address"] = roots.runroot, userspace.host_address(AF_INET)[0] if outward else ""
     held: list[int] = []
     try:
-        wanted = request.get("ports") or []
-        if any(network is None or store.can_publish(network) for network in networks) and wanted:
+        if wanted := request.get("ports") or []:
             from crate.net import ports
 
             userspace.check_protocols(request)

@@ -144,19 +144,19 @@ def rootless_mode(settings: Settings, request: Request) -> str:
 
 
 def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: Request, names: Sequence[str]) -> None:
-    from crate.net import store
+    from crate.net.endpoint import driver_of
 
     attachments = request.get("networks") or []
     networks = [find_network(roots, settings, attachment["network"]) for attachment in attachments]
     lease["table"] = str(settings.get("network.table"))
-    outward = next((one for one in networks if store.can_publish(one)), None)
+    outward = next((one for one in networks if driver_of(one["driver"]).can_publish(one)), None)
     if outward:
         lease["published"] = outward["name"]
     wanted = request.get("ports") or []
-    if wanted and outward:
+    if wanted:  # without such a network they are held for one that the container is connected to later
         from crate.net import ports
 
-        if host_ip := outward["options"].get("host_ip"):
+        if outward and (host_ip := outward["options"].get("host_ip")):
             wanted = [{**port, "host_ip": port["host_ip"] or host_ip} for port in wanted]
         lease["ports"], lease["port_fds"] = ports.reserve(wanted)
     try:
@@ -204,8 +204,8 @@ def add_endpoint(
         "ports": _port_rows(lease) if network["name"] == lease["published"] else [],
     }
     made = endpoint.make(settings, network, attachment, record, lease["endpoints"])
-    fixed = network["driver"] == "cni" or network["name"] == settings.get("network.bridge")
-    if not fixed and not store.is_current(roots, network):
+    kept = network["created"] != store.NEVER and network["name"] != settings.get("network.bridge")
+    if kept and not store.is_current(roots, network):
         from crate.net import removal
 
         _release_endpoint(lease, made)
@@ -307,25 +307,50 @@ def remove_endpoint(lease: Lease, endpoint: Endpoint) -> None:
         lease["published"] = ""
 
 
-def publish_again(roots: Roots, lease: Lease) -> None:
-    """Sends the ports, which lead nowhere, to the first network that they can lead to; to none, if there is none."""
-    from crate.net import bridge, store
+def remove_stray(lease: Lease, roots: Roots, settings: Settings, name: str) -> None:
+    """Gives back an address of a network that a killed command took for the sandbox, and nobody knows of."""
     from crate.net import endpoint as endpoints
 
+    try:
+        network = find_network(roots, settings, name)
+    except NotFoundError:
+        return  # it was removed, and its leases with it
+    held = [key for one in lease["endpoints"] if one["network"] == name for key in one["keys"]]
+    endpoints.give_back_stray(endpoints.lease_directory(settings, network), lease["container"], held)
+
+
+def choose_publisher(lease: Lease, network: Network) -> None:
+    """Lets the ports, if they lead nowhere, lead to a network that its endpoint is to be added of, if they can."""
+    from crate.net.endpoint import driver_of
+
+    if lease["ports"] and not lease["published"] and driver_of(network["driver"]).can_publish(network):
+        lease["published"] = network["name"]
+
+
+def publish_again(lease: Lease) -> None:
+    """Sends the ports, which lead nowhere, to the first network that they can lead to; to none, if there is none."""
+    from crate.net.endpoint import driver_of
+
     for endpoint in lease["endpoints"]:
-        if endpoint["driver"] in store.ROUTED and store.can_publish(store.load(roots, endpoint["network"])):
+        driver = driver_of(endpoint["driver"])
+        if driver.can_publish(endpoint) and driver.redirect(endpoint, lease["table"], _port_rows(lease)):
             lease["published"] = endpoint["network"]
-            endpoints.note_ports(endpoint, _port_rows(lease))
-            bridge.bend(endpoint)
-            _publish(lease)
             return
+
+
+def publish_here(lease: Lease, endpoint: Endpoint) -> None:
+    """Sends the ports to an endpoint that was attached for them, by a process that is where the bridges are."""
+    from crate.net.endpoint import driver_of
+
+    if lease["ports"] and endpoint["network"] == lease["published"]:
+        driver_of(endpoint["driver"]).publish(endpoint, lease["table"], _port_rows(lease))
 
 
 def publish(lease: Lease) -> None:
     """Lets packets for the published ports through to the container: from here on the world can reach it."""
     if not lease["ports"] or not lease["published"]:
         return
-    _at_home(lease, lambda: _publish(lease))
+    _at_home(lease, lambda: publish_here(lease, publisher(lease)))
     if lease["port_fds"] and lease["home_fds"]:
         if _owns(lease):
             from crate.net import rootless_sandbox
@@ -335,15 +360,6 @@ def publish(lease: Lease) -> None:
         from crate.net import ports
 
         ports.listen(lease["port_fds"])
-
-
-def _publish(lease: Lease) -> None:
-    from crate.net import nftables
-
-    endpoint = publisher(lease)
-    if endpoint["driver"] == "cni":
-        return  # its plugin portmap has done so
-    nftables.publish(lease["table"], endpoint["lease_directory"], _port_rows(lease), endpoint)
 
 
 def publisher(lease: Lease) -> Endpoint:
@@ -374,10 +390,10 @@ def release(roots: Roots, lease: Lease) -> None:
 
 
 def _release_endpoint(lease: Lease, endpoint: Endpoint) -> None:
-    from crate.net.endpoint import release as release_endpoint
+    from crate.net.endpoint import driver_of
 
     published = bool(lease["ports"]) and endpoint["network"] == lease["published"]
-    release_endpoint(endpoint, lease["container"], published=published)
+    driver_of(endpoint["driver"]).release(endpoint, lease["container"], published=published)
 
 
 def _close(fds: Sequence[int]) -> None:
@@ -407,25 +423,17 @@ def _discard_endpoint(lease: Lease, endpoint: Endpoint) -> None:
         from crate.net import shaping
 
         shaping.remove(endpoint)
-    if not endpoint["keys"] or endpoint["driver"] == "cni":
-        return
-    from crate.net import addresses, nftables
+    from crate.net.endpoint import driver_of
 
-    table, directory, key = lease["table"], endpoint["lease_directory"], endpoint["keys"][0]
+    record: LeaseRecord | None = None
     if lease["ports"] and endpoint["network"] == lease["published"]:
-        nftables.withdraw(
-            table,
-            directory,
-            key,
-            {
-                "container": lease["container"],
-                "owner": lease["owner"],
-                "names": [],
-                "address": endpoint["address"],
-                "address6": endpoint["address6"],
-                "mac": endpoint["mac"],
-                "ports": _port_rows(lease),
-            },
-        )
-    for name, record in addresses.dead(directory, key):
-        nftables.bury(table, directory, name, record)
+        record = {
+            "container": lease["container"],
+            "owner": lease["owner"],
+            "names": [],
+            "address": endpoint["address"],
+            "address6": endpoint["address6"],
+            "mac": endpoint["mac"],
+            "ports": _port_rows(lease),
+        }
+    driver_of(endpoint["driver"]).discard(endpoint, lease["table"], record)

@@ -15,8 +15,8 @@ from crate.errors import HostError, KernelError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink
 from crate.net import device_messages, route_messages, shaping_messages
 from crate.net.bridge import find
+from crate.net.endpoint import driver_of
 from crate.net.rates import parse_rates
-from crate.net.store import ROUTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _HINT = "load the modules: modprobe -a sch_tbf sch_ingress cls_u32 act_mirred if
 def set_rates(endpoint: Endpoint, given: Sequence[str]) -> None:
     """Notes the rates of an endpoint; a direction that is not among them stays as it is. UsageError."""
     rates = parse_rates(given)
-    if any(rates.values()) and endpoint["driver"] not in (*ROUTED, "cni"):
+    if any(rates.values()) and not driver_of(endpoint["driver"]).HAS_HOST_END:
         raise UsageError(
             f"cannot limit the rate of network {endpoint['network']}: {endpoint['driver']} has no end on the host",
             "use a bridge or vxlan network",

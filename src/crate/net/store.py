@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 
 VERSION = 1
+#: the time of creation of a network that has no record here, but is described by somebody else's file
+NEVER = "0001-01-01T00:00:00Z"
 #: drivers whose containers are reached through a bridge of this host
 ROUTED = ("bridge", "vxlan")
 _NAME_MARKS = {ord(mark): None for mark in "_.-"}
@@ -105,13 +107,6 @@ def names(roots: Roots) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(file[:-5] for file in files if file.endswith(".json"))
-
-
-def can_publish(network: Network) -> bool:
-    """Whether ports of the host can lead to it: through its bridge, from outside, or by the CNI plugin portmap."""
-    if network["driver"] == "cni":
-        return bool(network["options"]["portmap"])
-    return network["driver"] in ROUTED and not network["internal"]
 
 
 def save(roots: Roots, network: Network) -> None:

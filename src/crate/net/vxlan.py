@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crate.net.endpoint import Endpoint
     from crate.net.store import Network
 
+HAS_HOST_END = True
 _VNI_MAX = (1 << 24) - 1
 _PORT = "4789"
 #: what VXLAN, UDP, IP and the outer Ethernet header take of each packet
@@ -72,8 +73,9 @@ def ensure(network: Network) -> int:
     return index
 
 
-def remove(network: Network, others: Sequence[Network] = ()) -> None:
-    """Deletes the VXLAN device; the bridge goes as that of any network. KernelError."""
+def remove(network: Network, others: Sequence[Network]) -> None:
+    """Deletes bridge and VXLAN device. KernelError."""
+    bridge.remove(network, others)
     with Netlink(NETLINK_ROUTE) as route:
         _delete(route, device_name(network))
 
@@ -87,9 +89,9 @@ def attach(endpoint: Endpoint, netns_fd: int, publishes: bool) -> None:
     bridge.attach(endpoint, netns_fd, publishes)
 
 
-def detach(endpoint: Endpoint, netns_fd: int) -> None:
-    """As from a bridge."""
-    bridge.detach(endpoint, netns_fd)
+# the rest is that of a bridge
+prepare, can_publish, publish, redirect = bridge.prepare, bridge.can_publish, bridge.publish, bridge.redirect
+detach, release, discard = bridge.detach, bridge.release, bridge.discard
 
 
 def device_name(network: Network) -> str:

@@ -194,7 +194,12 @@ def ports(published: list[dict[str, Any]]) -> str:
 
 def _ports(entry: _Entry) -> str:
     if not entry.record["options"].get("pod_id"):
-        return ports((entry.state.get("lease") or {}).get("ports") or [])
+        lease = entry.state.get("lease") or {}
+        if not lease.get("ports"):
+            return ""
+        from crate.engine.published import of_lease
+
+        return ports(of_lease(lease))
     from crate.engine.published import published
 
     return ports(published(entry.engine, entry.container))
