@@ -225,13 +225,13 @@ def test_ports_begin_to_lead_to_a_network_that_came_later(crate: Crate, address:
     def page() -> bytes:
         return subprocess.run(command, check=False, capture_output=True).stdout
 
-    until(lambda: page() == b"served\n", what="the page from the host")
+    until(lambda: page() == b"served\n", seconds=30, what="the page from the host")
     taken = crate.fails(125, "run", "--rm", "-p", f"{address}:{port}:80", IMAGE, "true")
     assert port in taken
     crate.ok("network", "disconnect", "out", "in")
     assert crate.ok("port", "in") == "" and page() == b""
     crate.ok("network", "connect", "out", "in")
-    until(lambda: page() == b"served\n", what="the page once more")
+    until(lambda: page() == b"served\n", seconds=30, what="the page once more")
 
 
 def test_routes_reach_the_container(crate: Crate, subnet: str) -> None:
