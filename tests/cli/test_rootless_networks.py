@@ -379,6 +379,25 @@ def test_a_network_without_a_way_out_needs_no_helper(crate: Crate) -> None:
     assert not children_of_user(crate, "passt")
 
 
+def test_a_container_of_an_internal_network_gets_a_way_out_later(crate: Crate, greeter: Greeter) -> None:
+    crate.ok("network", "create", "--internal", "inner")
+    run(crate, "web", network="inner")
+    assert uplink(crate) == 0 and not reaches(crate, "web", greeter)
+    crate.ok("network", "connect", "one", "web")
+    assert reaches(crate, "web", greeter)
+    before = uplink(crate)
+    os.kill(before, signal.SIGKILL)
+    assert until(lambda: uplink(crate) not in (0, before), what="its monitor starts another one")
+    assert until(lambda: reaches(crate, "web", greeter))
+    crate.ok("network", "disconnect", "one", "web")
+    assert not reaches(crate, "web", greeter)
+    crate.ok("network", "connect", "one", "web")
+    assert reaches(crate, "web", greeter)
+    last = uplink(crate)
+    crate.ok("rm", "-f", "-t", "0", "web")
+    await_end(last)
+
+
 @pytest.mark.requires("slirp4netns")
 class TestSlirp:
     """`network.rootless = "slirp4netns"`: the other uplink."""

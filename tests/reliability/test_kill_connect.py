@@ -35,7 +35,10 @@ def addresses(crate: Crate, network: str) -> list[str]:
 def check_connected(crate: Crate, where: str) -> None:
     """The state after a killed command is undone, or completed, by the one that comes next."""
     known = crate.inspect("job")["NetworkSettings"]["Networks"]
+    crate.ok("network", "reload")  # brings it to its end
     if "late" in known:
+        assert interfaces(crate) == ["eth0", "eth1"], where
+        assert addresses(crate, "late") == [known["late"]["IPAddress"]], where
         crate.ok("network", "disconnect", "late", "job")
     else:
         crate.fails(125, "network", "disconnect", "late", "job")
@@ -85,6 +88,18 @@ def test_killed_somewhere(crate: Crate, verb: str) -> None:
 @pytest.mark.parametrize("verb", ["connect", "disconnect"])
 def test_killed_at_each_call(crate: Crate, verb: str) -> None:
     walk(crate, verb, None)
+
+
+def test_a_network_that_is_left_by_halves_can_be_removed(crate: Crate) -> None:
+    crate.ok("run", "-d", "--name", "job", IMAGE, "sleep", "1000")
+    for verb in ("connect", "disconnect"):
+        crate.ok("network", "create", "late")
+        if verb == "disconnect":
+            crate.ok("network", "connect", "late", "job")
+        strikes.strike(crate, "setns", KILL, 1, "network", verb, "late", "job")
+        assert "late" not in crate.inspect("job")["NetworkSettings"]["Networks"]
+        crate.ok("network", "rm", "late")
+        assert interfaces(crate) == ["eth0"]
 
 
 def test_the_end_of_the_container_frees_what_a_killed_connect_took(crate: Crate) -> None:

@@ -2,9 +2,10 @@
 
     connect      intent (amended.json) · lease · intent with the endpoint · interface · amended.json · ports · record
                  · no intent
-    disconnect   interface · lease · ports · amended.json · record: what was killed is done once more
+    disconnect   intent with the endpoint · record · interface · lease · ports · amended.json · no intent
 
-Whoever changes the networks of a container next undoes what an intent tells of, unless the record has it.
+The record decides what a killed one comes to: the next command that changes networks of the container, or the network,
+takes away what there is of the network that an intent tells of, unless the record has it (`settle`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
-    from crate.net.endpoint import Attachment
+    from crate.net.endpoint import Attachment, Endpoint
 
 _RUNS = ("running", "paused")
 
@@ -48,13 +49,15 @@ def connect(engine: Engine, container: Container, text: str, options: dict[str, 
         "interface": "",
     }
     check_attachment(attachment)
+    way_out = _reach_out(engine, container, name) if engine.roots.rootless else {}
 
     def change(record: dict[str, Any], state: dict[str, Any]) -> None:
         if name in _names(record):
             raise StateError(f'container {container.name} is already connected to network "{name}"')
         record["network"]["networks"].append(attachment)
         if state["status"] in _RUNS:
-            _join(engine, container, record, state, attachment)
+            _join(engine, container, record, state, attachment, way_out)
+        _save(container, record)
 
     _change(engine, container, change)
     _tell(engine, name, "connect", container)
@@ -72,13 +75,46 @@ def disconnect(engine: Engine, container: Container, text: str, force: bool = Fa
     def change(record: dict[str, Any], state: dict[str, Any]) -> None:
         if name not in _names(record):
             raise StateError(f'container {container.name} is not connected to network "{name}"')
-        kept = [one for one in record["network"]["networks"] if one["network"] != name]
-        record["network"]["networks"] = kept
-        if state["status"] in _RUNS:
-            _leave(engine, container, record, state, name)
+        former = record["network"]["networks"]
+        lease = (state["lease"] or {}) if state["status"] in _RUNS else {}
+        endpoint = next((one for one in lease.get("endpoints") or () if one["network"] == name), None)
+        if endpoint:
+            _note(container, state, {"network": name, "endpoint": endpoint})
+        record["network"]["networks"] = [one for one in former if one["network"] != name]
+        _save(container, record)
+        if endpoint:
+            try:
+                _leave(engine, container, record, state, endpoint)
+            except BaseException:
+                record["network"]["networks"] = former
+                _save(container, record)
+                _note(container, state, None)
+                raise
 
     _change(engine, container, change)
     _tell(engine, name, "disconnect", container)
+
+
+def settle(engine: Engine, container: Container, name: str = "") -> None:
+    """Brings to an end what a killed command began with a network of a running container, if one did.
+
+    `name`: only with this network. The errors are those of `disconnect`.
+    """
+    state = container.state(engine)
+    intent = amendments.changing(container.paths.run_directory, state) if state["status"] in _RUNS else None
+    if intent and name in ("", intent["network"]):
+        _change(engine, container, lambda record, state: None)
+
+
+def _reach_out(engine: Engine, container: Container, name: str) -> dict[str, str]:
+    """Makes a way out for a container that has none, from the host's network; gives what is new in its lease."""
+    state = container.state(engine)
+    lease = state.get("lease") or {}
+    if state["status"] not in _RUNS or not lease.get("home_fds") or lease["resolver"]:
+        return {}
+    from crate.net import rootless_sandbox
+
+    return rootless_sandbox.reach_out(engine.roots, engine.settings, name)
 
 
 def _names(record: dict[str, Any]) -> list[str]:
@@ -108,10 +144,9 @@ def _change(engine: Engine, container: Container, change: Callable[[dict[str, An
                     "only a container that was made with networks of its own can be connected to others",
                 )
             state = container.state(engine, fresh=True)
-            _undo_joining(engine, container, record, state)
+            _settle(engine, container, record, state)
             change(record, state)
-            store.write_record(container.paths, record, container.paths.files != container.paths.run_directory)
-            _note_joining(container, state, None)
+            _note(container, state, None)
             container.record = record
     except FileNotFoundError:
         raise NotFoundError(f"no such container: {container.name}") from None
@@ -124,8 +159,17 @@ def _mode(engine: Engine, record: dict[str, Any]) -> str:
     return str(request["mode"])
 
 
+def _save(container: Container, record: dict[str, Any]) -> None:
+    store.write_record(container.paths, record, container.paths.files != container.paths.run_directory)
+
+
 def _join(
-    engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], attachment: Attachment
+    engine: Engine,
+    container: Container,
+    record: dict[str, Any],
+    state: dict[str, Any],
+    attachment: Attachment,
+    way_out: dict[str, str],
 ) -> None:
     lease, settings = state["lease"], engine.settings
     published = lease["published"]
@@ -133,27 +177,28 @@ def _join(
     network = sandbox.find_network(engine.roots, settings, attachment["network"])
     names = [container.name, container.id[:12], record["hostname"]]
     resolv_conf = etc_files.resolv_conf(record, lease)
+    lease.update(way_out)
     netns_fd = _open_namespace(engine, container, state)
     try:
-        _note_joining(container, state, {"network": network["name"]})
+        _note(container, state, {"network": network["name"]})
         sandbox.choose_publisher(lease, network)
         endpoint = sandbox.add_endpoint(lease, engine.roots, settings, network, attachment, names)
         try:
-            _note_joining(container, state, {"network": endpoint["network"], "endpoint": endpoint})
+            _note(container, state, {"network": endpoint["network"], "endpoint": endpoint})
             sandbox.attach(lease, endpoint, netns_fd)
             try:
-                _write(container, state)
+                amendments.write_lease(container.paths.run_directory, state)
                 sandbox.publish_here(lease, endpoint)
             except BaseException:
                 sandbox.detach(lease, endpoint, netns_fd)
                 raise
         except BaseException:
             sandbox.remove_endpoint(lease, endpoint)
-            _write(container, state)
+            amendments.write_lease(container.paths.run_directory, state)
             raise
     except BaseException:
         lease["published"] = published
-        _note_joining(container, state, None)
+        _note(container, state, None)
         raise
     finally:
         os.close(netns_fd)
@@ -163,11 +208,10 @@ def _join(
     etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
 
 
-def _leave(engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], name: str) -> None:
+def _leave(
+    engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any], endpoint: Endpoint
+) -> None:
     lease = state["lease"]
-    endpoint = next((one for one in lease["endpoints"] if one["network"] == name), None)
-    if endpoint is None:
-        return
     resolv_conf = etc_files.resolv_conf(record, lease)
     sandbox.enter_home(engine.roots)
     netns_fd = _open_namespace(engine, container, state)
@@ -178,7 +222,7 @@ def _leave(engine: Engine, container: Container, record: dict[str, Any], state: 
     sandbox.remove_endpoint(lease, endpoint)
     if lease["ports"] and not lease["published"]:
         sandbox.publish_again(lease)
-    _write(container, state)
+    amendments.write_lease(container.paths.run_directory, state)
     announce(container.paths.attach_socket)
     etc_files.drop_own_addresses(container.paths.directory, endpoint)
     etc_files.renew_resolv_conf(container.paths.directory, resolv_conf, etc_files.resolv_conf(record, lease))
@@ -198,21 +242,15 @@ def _open_namespace(engine: Engine, container: Container, state: dict[str, Any])
     return netns_fd
 
 
-def _write(container: Container, state: dict[str, Any]) -> None:
-    lease = state["lease"]
-    changed = {"endpoints": lease["endpoints"], "published": lease["published"]}
-    amendments.write(container.paths.run_directory, state, lease=changed)
-
-
-def _note_joining(container: Container, state: dict[str, Any], intent: dict[str, Any] | None) -> None:
+def _note(container: Container, state: dict[str, Any], intent: dict[str, Any] | None) -> None:
     """For who holds the container's lock."""
-    if intent or (state["status"] in _RUNS and amendments.joining(container.paths.run_directory, state)):
-        amendments.write(container.paths.run_directory, state, joining=intent)
+    if intent or (state["status"] in _RUNS and amendments.changing(container.paths.run_directory, state)):
+        amendments.write(container.paths.run_directory, state, changing=intent)
 
 
-def _undo_joining(engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any]) -> None:
-    """Takes back what a killed `connect` had done, unless the container is connected, and only the mark was left."""
-    intent = amendments.joining(container.paths.run_directory, state) if state["status"] in _RUNS else None
+def _settle(engine: Engine, container: Container, record: dict[str, Any], state: dict[str, Any]) -> None:
+    """`settle`, for who holds the container's lock."""
+    intent = amendments.changing(container.paths.run_directory, state) if state["status"] in _RUNS else None
     if not intent:
         return
     name, lease = intent["network"], state["lease"]
@@ -222,14 +260,6 @@ def _undo_joining(engine: Engine, container: Container, record: dict[str, Any], 
         if endpoint:
             if endpoint not in lease["endpoints"]:
                 lease["endpoints"].append(endpoint)
-            netns_fd = _open_namespace(engine, container, state)
-            try:
-                sandbox.detach(lease, endpoint, netns_fd)
-            finally:
-                os.close(netns_fd)
-            sandbox.remove_endpoint(lease, endpoint)
-            _write(container, state)
-            etc_files.drop_own_addresses(container.paths.directory, endpoint)
+            _leave(engine, container, record, state, endpoint)
         sandbox.remove_stray(lease, engine.roots, engine.settings, name)
-        announce(container.paths.attach_socket)
-    _note_joining(container, state, None)
+    _note(container, state, None)

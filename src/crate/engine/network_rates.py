@@ -32,8 +32,7 @@ def update(container: Container, record: dict[str, Any], state: dict[str, Any], 
     for endpoint in endpoints:
         shaping.apply(endpoint)
     if endpoints:
-        changed = {"endpoints": endpoints, "published": lease["published"]}
-        amendments.write(container.paths.run_directory, state, lease=changed)
+        amendments.write_lease(container.paths.run_directory, state)
     for attachment in attachments:
         attachment["rates"] = merged(attachment.get("rates") or [], given)
     record["options"]["network_rate"] = merged(record["options"].get("network_rate") or [], given)

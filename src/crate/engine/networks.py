@@ -109,6 +109,7 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
         raise UsageError(f"cannot remove network {name}: it is a file", f"remove {record['options']['config']}")
     if record["builtin"]:
         raise UsageError(f"default network {name} cannot be removed")
+    _settle(engine, name)
     for container in users(engine, name):
         if not force:
             raise StateError(
@@ -127,6 +128,14 @@ def remove(engine: Engine, text: str, *, force: bool = False, timeout: int | Non
         os.close(lock_fd)
     journal.record(engine.roots, "network", "remove", network["id"], name)
     return name
+
+
+def _settle(engine: Engine, name: str = "") -> None:
+    """Brings to an end what killed commands began with a network, or all networks, of containers that run."""
+    from crate.engine import connecting, containers
+
+    for container in containers.listing(engine):
+        connecting.settle(engine, container, name)
 
 
 def users(engine: Engine, name: str) -> list[Container]:
@@ -153,6 +162,8 @@ def enter(engine: Engine) -> list[int]:
 def reload(engine: Engine) -> None:
     """Puts the firewall's table in again, for all networks of this host. HostError."""
     from crate.net import firewall
+
+    _settle(engine)
 
     if not sandbox.enter_home(engine.roots):
         return

@@ -2,6 +2,7 @@
 
 prepare   membership in the namespace of the networks, uplink; host ports are bound in the host's namespace
 forward   the process that carries what comes to the ports (forwarder.py)
+reach_out the uplink, when it is connected to a network that leads out
 discard   firewall elements; the membership ends, and with the last one the namespace
 """
 
@@ -15,7 +16,7 @@ from crate.net import rootless_networks, store, uplink, userspace, userspace_pro
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from crate.net.sandbox import Lease, Request
     from crate.net.store import Network, Roots
@@ -31,12 +32,13 @@ def prepare(
 
     The errors are those of sandbox.prepare.
     """
-    networks = _networks(roots, settings, request)
+    networks = _networks(roots, settings, [attachment["network"] for attachment in request.get("networks") or ()])
     program = _uplink(settings)
     outward = program != "none" and any(network is None or not network["internal"] for network in networks)
     home_fds = rootless_networks.join(roots.runroot, program if outward else "")
-    lease["home_fds"], lease["resolver"] = home_fds, uplink.resolver(program) if outward else ""
-    lease["directory"], lease["host_address"] = roots.runroot, userspace.host_address(AF_INET)[0] if outward else ""
+    lease["home_fds"], lease["directory"] = home_fds, roots.runroot
+    if outward:
+        lease.update(_way_out(program))  # type: ignore[typeddict-item]
     held: list[int] = []
     try:
         if wanted := request.get("ports") or []:
@@ -53,13 +55,30 @@ def prepare(
     lease["port_fds"] = held
 
 
-def _networks(roots: Roots, settings: Settings, request: Request) -> list[Network | None]:
+def _way_out(program: str) -> dict[str, str]:
+    return {"resolver": uplink.resolver(program), "host_address": userspace.host_address(AF_INET)[0]}
+
+
+def reach_out(roots: Roots, settings: Settings, name: str) -> dict[str, str]:
+    """Starts the uplink, if it does not run, for a sandbox that is to be connected to a network of this name.
+
+    Gives what changes in the lease; nothing for a network that does not lead out. For a process in the host's network.
+    The errors are those of sandbox.prepare.
+    """
+    (network,) = _networks(roots, settings, [name])
+    program = _uplink(settings)
+    if program == "none" or (network and network["internal"]):
+        return {}
+    rootless_networks.leave(rootless_networks.join(roots.runroot, program))
+    return _way_out(program)
+
+
+def _networks(roots: Roots, settings: Settings, names: Sequence[str]) -> list[Network | None]:
     """The records of the networks; None for the default one that is not there yet."""
     from crate.errors import NotFoundError
 
     found: list[Network | None] = []
-    for attachment in request.get("networks") or ():
-        name = attachment["network"]
+    for name in names:
         try:
             network = store.load(roots, name)
         except NotFoundError:

@@ -70,14 +70,19 @@ class Watchdog:
 
     def __init__(self, lease: Lease, init_pid: int) -> None:
         self._lease, self._init_pid = lease, init_pid
-        self._watched = []
+        self._watched: list[_Watched] = []
         if lease["helper_pid"]:
             self._watched.append(_Watched(self._own, self._start_own, own=True))
-        if lease["home_fds"]:
-            from crate.net import uplink
+        self._watch_uplink()
 
-            if uplink.wanted(lease["directory"]):
-                self._watched.append(_Watched(lambda: uplink.pidfd(lease["directory"]), self._start_uplink))
+    def _watch_uplink(self) -> None:
+        directory = self._lease["directory"]
+        if not self._lease["home_fds"] or any(not watched.own for watched in self._watched):
+            return
+        from crate.net import uplink
+
+        if uplink.wanted(directory):
+            self._watched.append(_Watched(lambda: uplink.pidfd(directory), self._start_uplink))
 
     def register(self, poll: select.poll) -> None:
         """A helper's end wakes the monitor."""
@@ -105,8 +110,9 @@ class Watchdog:
                 watched.start()
 
     def follow(self) -> None:
-        """Has the ports lead to where the lease says by now."""
+        """Has the ports lead to where the lease says by now, and looks after an uplink that it has by now."""
         lease = self._lease
+        self._watch_uplink()
         if not lease["home_fds"] or not lease["port_fds"]:
             return
         from crate.net import userspace_process
