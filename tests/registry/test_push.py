@@ -107,6 +107,20 @@ def test_only_what_is_missing_is_sent(crate: Crate, app: str, registry: Registry
     assert manifest(registry, "another/app:1") == manifest(registry, "once/app:1")
 
 
+def test_a_tag_that_stands_for_it_already_is_left_alone(
+    crate: Crate, app: str, busybox: str, registry: Registry
+) -> None:
+    crate.ok("push", "--quiet", app, registry.reference("still/app:1"))
+    tag = registry.storage / "docker/registry/v2/repositories/still/app/_manifests/tags/1/current/link"
+    before, stood_for = tag.stat(), manifest(registry, "still/app:1")
+    crate.ok("push", "--quiet", app, registry.reference("still/app:1"))
+    assert tag.stat().st_mtime_ns == before.st_mtime_ns
+    crate.ok("push", "--quiet", busybox, registry.reference("still/app:1"))
+    assert manifest(registry, "still/app:1") != stood_for
+    crate.ok("push", "--quiet", app, registry.reference("still/app:1"))
+    assert manifest(registry, "still/app:1") == stood_for
+
+
 def test_compression_and_manifest_type(crate: Crate, app: str, registry: Registry, tmp_path: Path) -> None:
     wanted = image_id(crate, app)
     for words, kind, layers in (

@@ -84,6 +84,9 @@ class Directory:
         self._path = path
         os.makedirs(path, exist_ok=True)
 
+    def look(self) -> None:
+        """What is there is written anew."""
+
     def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
         copy_blob(self._roots, digest, f"{self._path}/{digest.partition(':')[2]}")
         progress.received(stored, size)
@@ -105,6 +108,9 @@ class Layout:
         self._path = path
         self._name = name
         os.makedirs(f"{path}/blobs/sha256", exist_ok=True)
+
+    def look(self) -> None:
+        """What is there is written anew."""
 
     def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
         target = f"{self._path}/blobs/{digest.replace(':', '/')}"
@@ -150,6 +156,9 @@ class Archive:
         self._is_docker = is_docker
         self._roots = roots
         self._sizes: dict[str, int] = {}
+
+    def look(self) -> None:
+        """What is there is written anew."""
 
     def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
         self._sizes[digest] = size  # the archive wants them one after the other, sorted

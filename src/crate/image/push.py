@@ -1,7 +1,8 @@
 """Pushing images: to their registry, or to a directory or archive of this host.
 
     thread of a layer:  compressed if need be (once, kept) ── HEAD · mount · upload
-    caller:             config · manifest
+    other threads:      config, and what the destination's name stands for now
+    caller:             manifest, unless it is that
 
 Nothing is visible at the destination before the manifest, which comes last.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 
 from crate.errors import NotFoundError, UsageError
 from crate.image import abreast, departures, local, wanted
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
     class Departure(Protocol):
         """Where an image goes."""
+
+        def look(self) -> None:
+            """Learns what is there under the name; `finish` needs not do what is done."""
 
         def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
             """Brings a blob there, and says so; `stored`: what it is called in the store and in the progress."""
@@ -131,6 +136,9 @@ def send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document:
         stop.set()
         departure.close()
 
+    def config() -> None:
+        departure.blob("", outgoing.config["digest"], outgoing.config["size"], Progress())
+
     def layer(number: int) -> None:
         stored = outgoing.layers[number]["digest"]
         digest, size = outgoing.pack(number, lambda count: passed(stored, count))
@@ -140,10 +148,10 @@ def send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document:
     shown.layers({entry["digest"]: entry["size"] for entry in outgoing.layers})
     # A layer may lie in an image more than once: the empty one often does.
     numbers = list({entry["digest"]: number for number, entry in enumerate(outgoing.layers)}.values())
-    abreast.each(sorted(numbers), layer, end, _THREADS)
+    tasks = [*(partial(layer, number) for number in sorted(numbers)), config, departure.look]
+    abreast.each(tasks, lambda task: task(), end, _THREADS)
     for number in set(range(len(outgoing.layers))) - set(numbers):
         outgoing.pack(number, lambda _: None)
-    departure.blob("", outgoing.config["digest"], outgoing.config["size"], Progress())
     shown.config(outgoing.config["digest"].partition(":")[2])
     document = outgoing.manifest()
     shown.storing()
@@ -162,6 +170,11 @@ class Repository:
         self._uploader = uploader
         self._untagged = untagged
         self._elsewhere = _repositories_by_layer(roots, reference, record)
+        self._there = ""
+
+    def look(self) -> None:
+        if not self._untagged:
+            self._there = self._uploader.manifest_digest(self._reference.selector)
 
     def blob(self, stored: str, digest: str, size: int, progress: Progress) -> None:
         fd = content.open_blob(self._roots, digest)
@@ -185,6 +198,8 @@ class Repository:
             raise UsageError(
                 f"cannot push {self._reference}: the manifest has the digest {document.digest}", "give a tag instead"
             )
+        if self._there == document.digest:
+            return
         selector = document.digest if self._untagged else self._reference.selector
         self._uploader.manifest(selector, document.body, document.media_type, document.digest)
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-_ACCEPT = ", ".join((*image_spec.INDEXES, *image_spec.MANIFESTS, *image_spec.SCHEMA1))
+#: every kind of manifest that crate knows
+ACCEPT = ", ".join((*image_spec.INDEXES, *image_spec.MANIFESTS, *image_spec.SCHEMA1))
 _PAGE_MAX = 4 << 20
 _PAGES_MAX = 1000
 _PAGES_TOGETHER_MAX = 64 << 20
@@ -87,7 +88,7 @@ class Client:
 
         def ask(transport: Transport) -> str:
             path = f"{transport.endpoint.path}/manifests/{wanted}"
-            response = transport.request("HEAD", path, _scope(transport), {"Accept": _ACCEPT}, ok=(200, 404, 405))
+            response = transport.request("HEAD", path, _scope(transport), {"Accept": ACCEPT}, ok=(200, 404, 405))
             response.close()
             told = response.headers.get("Docker-Content-Digest", "")
             if response.status_code == 200 and digests.is_digest(told):
@@ -133,7 +134,7 @@ class Client:
         attempt = 0
         while True:
             attempt += 1
-            response = transport.request("GET", path, _scope(transport), {"Accept": _ACCEPT})
+            response = transport.request("GET", path, _scope(transport), {"Accept": ACCEPT})
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if media_type == "text/html":
                 response.close()

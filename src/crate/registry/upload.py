@@ -2,6 +2,8 @@
 
     blob:  HEAD (is it there?) → POST ?mount= (another repository has it) → POST, PATCH…, PUT ?digest=
 
+A manifest follows its blobs; where the tag stands for it already, nothing more is sent.
+
 After a cut the server is asked how much it has (GET of the upload) and gets the rest; one that cannot tell, as
 docker-registry in the midst of a PATCH, gets the blob anew.
 """
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from crate.errors import DigestError, RegistryError
-from crate.registry.client import credentials_for
+from crate.registry.client import ACCEPT, credentials_for
 from crate.registry.endpoint import endpoints
 from crate.registry.failure import Interrupted, NotInRegistry, Refused, Rejected
 from crate.registry.transport import Body, Patience, Transport
@@ -107,6 +109,16 @@ class Uploader:
         told = response.headers.get("Docker-Content-Digest", digest)
         if told != digest:
             raise DigestError(f"cannot {self._subject}: the registry stored {told[:80]} instead of {digest}")
+
+    def manifest_digest(self, selector: str) -> str:
+        """The digest that a tag stands for now; "" where there is none, or the registry does not tell it."""
+        path = f"{self._path}/manifests/{selector}"
+        try:
+            response = self._transport.request("HEAD", path, self._scope, {"Accept": ACCEPT}, (200, 404, 405))
+        except (Refused, NotInRegistry, Rejected):
+            return ""  # what matters is whether it takes a manifest
+        response.close()
+        return str(response.headers.get("Docker-Content-Digest", "")) if response.status_code == 200 else ""
 
     def _mount(self, digest: str, elsewhere: Sequence[str]) -> str | None:
         """The Location of an upload that a registry began instead, "" when the blob is there now, None for neither."""
