@@ -376,6 +376,12 @@ def test_a_git_repository_as_context(site: Site, repository: str, monkeypatch: p
 def test_a_git_repository_as_source_of_add(site: Site, repository: str) -> None:
     assert ("d/b", "file", 0o644) in fetched(site, add(f"ADD {repository}#main:sub /d/"))
     assert any(path.startswith("d/.git/") for path, _, _ in fetched(site, add(f"ADD --keep-git-dir {repository} /d")))
+    source = git_source.parse_git(repository.replace("//", "//me:s3cr3t@"))
+    assert source
+    (site.place / "kept").mkdir()
+    git_source.fetch(source, str(site.place / "kept"), keep_git_dir=True)
+    assert repository in (site.place / "kept/.git/config").read_text()
+    assert subprocess.run(["grep", "-rl", "s3cr3t", str(site.place / "kept")], check=False).returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -1,47 +1,59 @@
 """Git repositories as build contexts and sources of ADD: what their URLs say, and fetching them without trusting them.
 
     https://host/repo.git   http, ssh and git URLs   git@host:path   github.com/owner/repo   each with `#ref:directory`
-    ?ref= ?tag= ?branch= ?subdir= ?commit= ?keep-git-dir=   the same, as a query
+    ?ref= ?tag= ?branch= ?subdir= ?commit= ?keep-git-dir= ?submodules=   the same, as a query
 
-git runs without the configuration of user and system, without hooks, templates, prompts, submodules and protocols that
-run programs; names that could be options are refused. Keys and agents of ssh, and ~/.netrc, are used.
+git runs without the configuration of user and system, without hooks, templates, prompts and protocols that run
+programs, in bounds (git_process.py); names that could be options are refused. Keys and agents of ssh, and ~/.netrc,
+are used. Submodules come along, by the same rules.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from crate.build import git_process
 from crate.errors import HostError, RegistryError, UsageError
+from crate.runtime.paths import open_in_root
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _SCP = re.compile(r"(?:[A-Za-z0-9_.-]+@)[A-Za-z0-9_.-]+:(?!//)[^\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCHEMES = ("http", "https", "ssh", "git")
+_SSH_SETTINGS = ("BatchMode=yes", "PermitLocalCommand=no", "ConnectTimeout=30", "ServerAliveInterval=20")
 _TRUE = ("1", "t", "T", "TRUE", "true", "True", "")
-_SECONDS_MAX = 1800
 _LINES_SHOWN = 3
+_OUTPUT_MAX = 16 << 20
+_SIZE_FIELD = 3  # of `ls-tree --long`: mode, type, object, size
 _SETTINGS = (
     *("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.symlinks=true", "protocol.ext.allow=never"),
     *("protocol.file.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false", "gc.auto=0"),
     *("transfer.fsckObjects=true", "advice.detachedHead=false", "credential.helper=", "http.followRedirects=initial"),
+    # A pack stays one file, which has a limit; large blobs are not taken into memory; who stops sending is left.
+    *("transfer.unpackLimit=1", "core.bigFileThreshold=32m", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"),
+    "init.templateDir=",
 )
 
 
 @dataclass(frozen=True)
 class GitSource:
-    """A repository: `remote` for git, a branch, tag or commit (""), a directory in it (""), the commit it must be."""
+    """A repository: `remote` for git, a branch, tag or commit (""), a directory in it (""), the commit it must be,
+    whether its submodules are wanted.
+    """
 
     remote: str
     ref: str = ""
     directory: str = ""
     commit: str = ""
     keep_git_dir: bool | None = None
+    submodules: bool = True
 
     def __str__(self) -> str:
         parts = urlsplit(self.remote) if "://" in self.remote else None
@@ -91,8 +103,8 @@ def _with_query(source: GitSource, query: str, text: str) -> GitSource:
             source = replace(source, commit=value)
         elif key == "keep-git-dir":
             source = replace(source, keep_git_dir=value in _TRUE)
-        elif key == "submodules" and value not in _TRUE:
-            continue
+        elif key == "submodules":
+            source = replace(source, submodules=value in _TRUE)
         else:
             raise UsageError(f'unexpected query "{key}" in {text}')
     return replace(source, ref=source.ref or source.commit)
@@ -128,12 +140,60 @@ def fetch(source: GitSource, directory: str, *, keep_git_dir: bool = False) -> s
         found = git.commit("FETCH_HEAD")
     if source.commit and not found.startswith(source.commit.lower()):
         raise RegistryError(f"cannot use {source}: expected commit {source.commit}, got {found}")
+    git.check_tree(found)
     git.run("checkout", "--quiet", "--force", "--detach", found)
-    if not keep_git_dir:
+    modules = _update_submodules(git, source, directory) if source.submodules else []
+    if keep_git_dir:
+        _forget_password(source, f"{directory}/.git")
+    else:
         from crate.storage.trash import remove_tree
 
+        for module in modules:
+            _remove_git_file(directory, module)
         remove_tree(directory, ".git")
     return found
+
+
+def _update_submodules(git: _Git, source: GitSource, directory: str) -> list[str]:
+    """Checks out the submodules, and theirs; gives their paths."""
+    if not os.path.lexists(f"{directory}/.gitmodules"):
+        return []
+    git.run("config", "remote.origin.url", source.remote)  # what relative URLs are relative to
+    git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+    git.check_directory()
+    told = git.run("submodule", "--quiet", "foreach", "--recursive", 'printf "%s\\0" "$displaypath"')
+    return [path for path in told.split("\0") if path]
+
+
+def _forget_password(source: GitSource, git_directory: str) -> None:
+    """Takes name and password out of what git noted of where it had been."""
+    user = urlsplit(source.remote).netloc.rpartition("@")[0] if "://" in source.remote else ""
+    if not user:
+        return
+    for place, directories, files in os.walk(git_directory):
+        directories[:] = [name for name in directories if name != "objects"]
+        for name in files if "/logs" in place[len(git_directory) :] else {"config", "FETCH_HEAD"}.intersection(files):
+            path = f"{place}/{name}"
+            with open(path, "rb") as file:
+                text = file.read()
+            if f"{user}@".encode() in text:
+                with open(path, "wb") as file:
+                    file.write(text.replace(f"{user}@".encode(), b""))
+
+
+def _remove_git_file(directory: str, module: str) -> None:
+    """A submodule has a file `.git` that points into the repository's own, which goes."""
+    root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = open_in_root(root_fd, module, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.unlink(".git", dir_fd=fd)
+        finally:
+            os.close(fd)
+    except OSError:
+        pass  # there is none
+    finally:
+        os.close(root_fd)
 
 
 def _candidates(wanted: str) -> list[str]:
@@ -157,7 +217,7 @@ class _Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "",
             "SSH_ASKPASS": "",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oPermitLocalCommand=no",
+            "GIT_SSH_COMMAND": " ".join(("ssh", *(f"-o{setting}" for setting in _SSH_SETTINGS))),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_ATTR_NOSYSTEM": "1",
@@ -167,40 +227,64 @@ class _Git:
 
     def run(self, *words: str) -> str:
         """One command of git; its output. Raises RegistryError with its last words, HostError without git."""
-        status, out, told = self._execute(words)
+        status, out, told = self._output(words)
         if status:
-            lines = [line.strip() for line in told.splitlines() if line.strip()]
-            reason = "; ".join(lines[-_LINES_SHOWN:]) or f"git {words[0]} ended with status {status}"
-            raise RegistryError(f"cannot fetch {self._shown}: {reason}")
+            raise self._failure(words[0], status, told)
         return out
 
     def try_run(self, *words: str) -> bool:
         """Did one command of git succeed?"""
-        return not self._execute(words)[0]
+        return not self._output(words)[0]
 
     def commit(self, name: str) -> str:
         """The commit that a name stands for, or ""."""
-        status, out, _ = self._execute(("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"))
+        status, out, _ = self._output(("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"))
         found = out.strip()
         return found if not status and _COMMIT.fullmatch(found) else ""
 
-    def _execute(self, words: Sequence[str]) -> tuple[int, str, str]:
-        import subprocess
+    def check_tree(self, commit: str) -> None:
+        """RegistryError for a commit with too many files, or too large ones: a few objects may stand for billions."""
+        size, entries, rest = 0, 0, b""
 
-        command = ["git", *(word for setting in _SETTINGS for word in ("-c", setting)), *words]
-        try:
-            done = subprocess.run(
-                command,
-                check=False,
-                cwd=self._directory,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SECONDS_MAX,
-                umask=0o022,
-            )
-        except FileNotFoundError:
-            raise HostError(f"cannot fetch {self._shown}: there is no git", "install the package git") from None
-        except subprocess.TimeoutExpired:
-            raise RegistryError(f"cannot fetch {self._shown}: git took longer than {_SECONDS_MAX} s") from None
-        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        def count(piece: bytes) -> None:
+            nonlocal size, entries, rest
+            *whole, rest = (rest + piece).split(b"\0")
+            entries += len(whole)
+            for entry in whole:
+                told = entry.partition(b"\t")[0].split()[_SIZE_FIELD]
+                size += int(told) if told.isdigit() else 0
+            git_process.check(size, entries, self._shown)
+
+        status, told = self._execute(("ls-tree", "-r", "-t", "-z", "--long", "--full-tree", commit), count)
+        if status:
+            raise self._failure("ls-tree", status, told)
+
+    def check_directory(self) -> None:
+        """RegistryError when too much lies there."""
+        git_process.check(*git_process.measure(self._directory), self._shown)
+
+    def _output(self, words: Sequence[str]) -> tuple[int, str, str]:
+        pieces: list[bytes] = []
+        size = 0
+
+        def take(piece: bytes) -> None:
+            nonlocal size
+            size += len(piece)
+            if size > _OUTPUT_MAX:
+                raise RegistryError(f"cannot fetch {self._shown}: git {words[0]} tells too much")
+            pieces.append(piece)
+
+        status, told = self._execute(words, take)
+        return status, b"".join(pieces).decode("utf-8", "surrogateescape"), told
+
+    def _execute(self, words: Sequence[str], take: Callable[[bytes], object]) -> tuple[int, str]:
+        program = shutil.which("git", path=self._environment.get("PATH", os.defpath))
+        if program is None:
+            raise HostError(f"cannot fetch {self._shown}: there is no git", "install the package git")
+        command = [program, *(word for setting in _SETTINGS for word in ("-c", setting)), *words]
+        return git_process.run(command, self._directory, self._environment, self._shown, take)
+
+    def _failure(self, verb: str, status: int, told: str) -> RegistryError:
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        reason = "; ".join(lines[-_LINES_SHOWN:]) or f"git {verb} ended with status {status}"
+        return RegistryError(f"cannot fetch {self._shown}: {reason}")
