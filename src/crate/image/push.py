@@ -23,7 +23,7 @@ from crate.storage import content, image_record, images, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
     from crate.oci.document import Document
@@ -148,7 +148,8 @@ def send(outgoing: Outgoing, departure: Departure, shown: Progress) -> Document:
     shown.layers({entry["digest"]: entry["size"] for entry in outgoing.layers})
     # A layer may lie in an image more than once: the empty one often does.
     numbers = list({entry["digest"]: number for number, entry in enumerate(outgoing.layers)}.values())
-    tasks = [*(partial(layer, number) for number in sorted(numbers)), config, departure.look]
+    tasks: list[Callable[[], object]] = [partial(layer, number) for number in sorted(numbers)]
+    tasks += [config, departure.look]
     abreast.each(tasks, lambda task: task(), end, _THREADS)
     for number in set(range(len(outgoing.layers))) - set(numbers):
         outgoing.pack(number, lambda _: None)
