@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: whether `warn` writes; --log-level=error turns it off
 warnings = True
 _VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
@@ -33,6 +37,13 @@ def warn(text: str) -> None:
 def one_line(text: str) -> str:
     """The text without what a terminal would obey: messages quote images, registries and users."""
     return " ".join(text.split("\n")).translate(_VISIBLE)
+
+
+def diagnosis(report: dict[str, Any]) -> None:
+    """Shows what --diagnose found, on standard error."""
+    from crate.cli.refusals import show
+
+    show(report, 2)
 
 
 def line(text: str) -> None:

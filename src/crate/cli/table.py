@@ -38,6 +38,7 @@ COMMANDS = {
     "logs": "container.logs",
     "ps": "container.ps",
     "wait": "container.wait",
+    "diagnose": "container.diagnose",
     "port": "container.port",
     "inspect": "system.inspect",
     "images": "image.images",
@@ -92,6 +93,7 @@ COMMANDS = {
     "container list": "container.ps",
     "container ps": "container.ps",
     "container wait": "container.wait",
+    "container diagnose": "container.diagnose",
     "container port": "container.port",
     "container inspect": "container.inspect",
     "container exists": "container.exists",
@@ -231,12 +233,12 @@ OPTIONS = {
         "oom_score_adj cpu_count cpu_percent io_maxbandwidth io_maxiops cgroup_parent cgroup_conf limits "
         "cgroups volume mount tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device "
         "device_cgroup_rule use_api_socket gpus secret chrootdirs passwd passwd_entry hostuser privileged "
-        "cap_add cap_drop security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy "
-        "isolation pid ipc uts cgroupns hostname domainname network network_alias publish publish_all expose "
-        "add_host no_hosts dns dns_option dns_search ip ip6 mac_address net_cls_classid link link_local_ip "
-        "log_driver log_opt no_healthcheck health_cmd health_interval health_retries health_timeout "
-        "health_start_period health_start_interval health_on_failure health_max_log_count health_max_log_size "
-        "health_log_destination detach rmi",
+        "diagnose cap_add cap_drop security_opt sysctl userns uidmap gidmap subuidname subgidname "
+        "seccomp_policy isolation pid ipc uts cgroupns hostname domainname network network_alias publish "
+        "publish_all expose add_host no_hosts dns dns_option dns_search ip ip6 mac_address net_cls_classid "
+        "link link_local_ip log_driver log_opt no_healthcheck health_cmd health_interval health_retries "
+        "health_timeout health_start_period health_start_interval health_on_failure health_max_log_count "
+        "health_max_log_size health_log_destination detach rmi",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -340,6 +342,7 @@ OPTIONS = {
         "s passwd_entry --passwd-entry \n"
         "l hostuser --hostuser \n"
         "b privileged --privileged \n"
+        "b diagnose --diagnose \n"
         "c cap_add --cap-add \n"
         "c cap_drop --cap-drop \n"
         "l security_opt --security-opt \n"
@@ -403,12 +406,12 @@ OPTIONS = {
         "oom_score_adj cpu_count cpu_percent io_maxbandwidth io_maxiops cgroup_parent cgroup_conf limits "
         "cgroups volume mount tmpfs volumes_from volume_driver storage_opt read_only read_only_tmpfs device "
         "device_cgroup_rule use_api_socket gpus secret chrootdirs passwd passwd_entry hostuser privileged "
-        "cap_add cap_drop security_opt sysctl userns uidmap gidmap subuidname subgidname seccomp_policy "
-        "isolation pid ipc uts cgroupns hostname domainname network network_alias publish publish_all expose "
-        "add_host no_hosts dns dns_option dns_search ip ip6 mac_address net_cls_classid link link_local_ip "
-        "log_driver log_opt no_healthcheck health_cmd health_interval health_retries health_timeout "
-        "health_start_period health_start_interval health_on_failure health_max_log_count health_max_log_size "
-        "health_log_destination",
+        "diagnose cap_add cap_drop security_opt sysctl userns uidmap gidmap subuidname subgidname "
+        "seccomp_policy isolation pid ipc uts cgroupns hostname domainname network network_alias publish "
+        "publish_all expose add_host no_hosts dns dns_option dns_search ip ip6 mac_address net_cls_classid "
+        "link link_local_ip log_driver log_opt no_healthcheck health_cmd health_interval health_retries "
+        "health_timeout health_start_period health_start_interval health_on_failure health_max_log_count "
+        "health_max_log_size health_log_destination",
         "s name --name \n"
         "s cidfile --cidfile \n"
         "s pidfile --pidfile \n"
@@ -512,6 +515,7 @@ OPTIONS = {
         "s passwd_entry --passwd-entry \n"
         "l hostuser --hostuser \n"
         "b privileged --privileged \n"
+        "b diagnose --diagnose \n"
         "c cap_add --cap-add \n"
         "c cap_drop --cap-drop \n"
         "l security_opt --security-opt \n"
@@ -835,6 +839,13 @@ OPTIONS = {
         "b ignore --ignore \n"
         "b latest --latest -l \n"
         "s interval --interval -i \n",
+    ),
+    "container.diagnose": (
+        False,
+        "container?",
+        "json latest",
+        "b json --json \n"
+        "b latest --latest -l \n",
     ),
     "container.port": (
         False,

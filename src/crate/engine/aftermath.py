@@ -46,6 +46,10 @@ def finish(monitor: Monitor) -> NoReturn:
     if group.pids():
         group.kill()  # in a pid namespace that it shares, the end of its first process ends no other
     streams.drain()
+    if facts.get("tracer"):
+        from crate.engine import refusals
+
+        facts["diagnosis"] = refusals.end(facts["tracer"], facts["files"])
     if monitor.lean:
         _learn_name(facts)
     ended = {
@@ -87,6 +91,8 @@ def bury(monitor: Monitor, ended: dict[str, Any]) -> NoReturn:
     except (OSError, CrateError):
         pass  # a full disk: the next command meets a dead monitor's container, and heals it; the clients are answered
     monitor.listener.close()
+    if facts.get("diagnosis"):
+        streams.tell_diagnosis(facts["diagnosis"])
     streams.tell(wire.ENDED, ended)
     streams.flush_all()
     if facts["rm"]:

@@ -63,6 +63,9 @@ class Relay:
         self._typed = b""
         self._unsent: list[bytes] = []
         self._saved: list[Any] | None = None
+        #: what --diagnose found: {"refusals", "more"}
+        self.diagnosis: dict[str, Any] | None = None
+        self._refusals: list[dict[str, Any]] = []
         #: bytes of output that the monitor did not keep for this process
         self.skipped = 0
 
@@ -196,6 +199,10 @@ class Relay:
             self.skipped += int(data)
         elif kind == wire.RESTARTED:
             self._follow(json.loads(data))
+        elif kind == wire.REFUSAL:
+            self._refusals.append(json.loads(data))
+        elif kind == wire.DIAGNOSIS:
+            self.diagnosis = {"refusals": self._refusals, **json.loads(data)}
         elif kind == wire.ENDED:
             return json.loads(data)  # type: ignore[no-any-return]
         elif not kind:
@@ -298,7 +305,9 @@ def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int
         start.add_terminal(engine, hello)
     socket, pidfd = start.join(engine, container, hello)
     proxy = options.get("sig_proxy")
-    return start.stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn or _silent)
+    return start.stay(
+        container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine, engine.warn or _silent
+    )
 
 
 def _silent(_text: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     #: Pulls the image of the options of `run` or `create`, shows how it goes, and gives its id; raises CrateError.
     Pull = Callable[["Engine", dict[str, Any]], str]
     Warn = Callable[[str], object]
+    #: Shows what --diagnose found: {"refusals", "more"}, see refusals/report.py.
+    ShowDiagnosis = Callable[[dict[str, Any]], object]
 
 
 class Engine:
@@ -25,13 +27,14 @@ class Engine:
     `membership` is the descriptor that holds an ordinary user's namespace (ns/rootless.py); -1 for root.
     """
 
-    __slots__ = ("membership", "pull", "roots", "settings", "warn")
+    __slots__ = ("membership", "pull", "roots", "settings", "show_diagnosis", "warn")
 
     def __init__(self, roots: Roots, settings: Settings, pull: Pull | None = None, warn: Warn | None = None) -> None:
         self.roots = roots
         self.settings = settings
         self.pull = pull
         self.warn = warn
+        self.show_diagnosis: ShowDiagnosis | None = None
         self.membership = -1
 
 

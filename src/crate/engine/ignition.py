@@ -129,6 +129,8 @@ def start(
         seccomp_cache=f"{roots.graphroot}/cache/seccomp",
     )
     undo.append(created.abandon)
+    # While init is as this process is: later it has other ids, and is not dumpable.
+    tracer = _trace(engine, container, spec, created.pid) if options.get("diagnose") else 0
     if theirs:
         for fd in theirs:
             os.close(fd)
@@ -178,6 +180,7 @@ def start(
         "state": state,
         "dns": record["files"]["dns"],
         "membership": engine.membership,
+        "tracer": tracer,
         "kill_at": _kill_at(record),
     }
     log = monitor.open_log(facts)
@@ -230,6 +233,14 @@ def _give_streams(record: dict[str, Any], spec: dict[str, Any], fds: tuple[int, 
     for fd in fds:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             os.fchown(fd, *owner)
+
+
+def _trace(engine: Engine, container: Container, spec: dict[str, Any], pid: int) -> int:
+    """Starts what sees the program's refused calls; gives its pid."""
+    with hotcore.Apart(""):
+        from crate.engine.refusals import begin
+
+        return begin(engine, container, spec, pid)
 
 
 def _kill_at(record: dict[str, Any]) -> float | None:

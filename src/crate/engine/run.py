@@ -49,7 +49,7 @@ def run(engine: Engine, options: dict[str, Any], line: Callable[[str], None]) ->
         return 0
     proxy = options.get("sig_proxy")
     keys = options.get("detach_keys")
-    return start.stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy))
+    return start.stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine)
 
 
 def _hello(options: dict[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def attach(engine: Engine, container: Container, options: dict[str, Any]) -> int
     socket, pidfd = join(engine, container, hello) if joins else begin(engine, container, hello)
     proxy = options.get("sig_proxy")
     keys = options.get("detach_keys")
-    return stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine.warn if joins else None)
+    missed = engine.warn if joins else None
+    return stay(container, socket, pidfd, hello, keys, proxy is None or bool(proxy), engine, missed)
 
 
 def add_terminal(engine: Engine, hello: dict[str, Any]) -> None:
@@ -157,9 +158,10 @@ def stay(
     hello: dict[str, Any],
     detach_keys: str | None,
     proxy_signals: bool,
+    engine: Engine,
     warn: Warn | None = None,
 ) -> int:
-    """Relays until the end; gives the exit status.
+    """Relays until the end, shows the diagnosis if there is one, and gives the exit status.
 
     `warn` is for who joined a container that ran: it is told what output it missed, which is an error of others.
     """
@@ -178,6 +180,8 @@ def stay(
         redraw=bool(warn),
     )
     ended = relay.run()
+    if relay.diagnosis is not None and engine.show_diagnosis:
+        engine.show_diagnosis(relay.diagnosis)
     if relay.skipped:
         text = f"{relay.skipped} bytes of the output of {container.name} were skipped: this command did not take them"
         if not warn:

@@ -329,6 +329,12 @@ class Streams:
             if not client.tell(packet):
                 self.drop(client)
 
+    def tell_diagnosis(self, report: dict[str, Any]) -> None:
+        """Sends the report of `--diagnose`: one message a refusal, since a packet is bounded, and one that ends it."""
+        for refusal in report["refusals"]:
+            self.tell(wire.REFUSAL, refusal)
+        self.tell(wire.DIAGNOSIS, {"more": report["more"]})
+
     def flush_all(self) -> None:
         """Waits until every client has everything or is gone; no longer for one that is stopped, or came later."""
         stuck: dict[Client, float] = {}

@@ -9,7 +9,9 @@ The first byte is the kind, the rest its data.
       w  terminal size: "ROWS COLUMNS"             e  bytes of stderr
       d  detach                                    g  bytes of output that it was too slow for: a decimal number
       c  it is not to be restarted                  r  restarted: JSON {"pid", "start_time"} of its new init
-      a  amended.json has other networks           x  ended, everything was sent: the exit record as JSON
+      a  amended.json has other networks           n  a call that was refused (--diagnose): JSON of report.py
+                                                   q  all of them were told: JSON {"more"}, how many were not
+                                                   x  ended, everything was sent: the exit record as JSON
 
 "started" carries a pidfd of the container's init, so that a client signals exactly that process, itself.
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HELLO, STDIN, STDIN_END, RESIZE, DETACH, CANCEL, AMENDED = b"H", b"i", b"z", b"w", b"d", b"c", b"a"
+REFUSAL, DIAGNOSIS = b"n", b"q"
 STARTED, FAILED, STDOUT, STDERR, SKIPPED, RESTARTED, ENDED = b"s", b"f", b"o", b"e", b"g", b"r", b"x"
 
 #: bytes of data a packet: well below the smallest default socket buffer (net.core.wmem_default, 212992)

@@ -16,6 +16,7 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import attach
 
     engine = crate.engine.open(options["globals"], warn=output.warn)
+    engine.show_diagnosis = output.diagnosis
     return attach.attach(engine, targets.one(engine, options), options)
 
 

@@ -18,6 +18,10 @@ def main(options: dict[str, Any]) -> int:
     from crate.engine import run
 
     engine = crate.engine.open(options["globals"], pull, output.warn)
+    if options["diagnose"]:
+        from crate.cli import refusals
+
+        refusals.prepare(engine, options)
     if not options["rmi"]:
         return run.run(engine, options, output.line)
     if options["detach"]:
@@ -68,5 +72,6 @@ def declare(app: Typer) -> None:
             crate run --rm --cpuset-cpus 0,1 -m 128m alpine cat /sys/fs/cgroup/memory.max
             crate run -d -p 8080:80 --name web nginx
             crate run --rm --security-opt landlock -v ./data:/data:ro alpine ls /data
+            crate run --rm --diagnose alpine unshare -r true
         """,
     )

@@ -203,6 +203,9 @@ def _files() -> list[Row]:
 def _security() -> list[Row]:
     return [
         flag("--privileged", help="Give extended privileges to this container"),
+        flag(
+            "--diagnose", help="Report each refused call, the rule that refused it, and the option that would allow it"
+        ),
         commas("--cap-add", help="Add Linux capabilities", metavar="capability"),
         commas("--cap-drop", help="Drop Linux capabilities", metavar="capability"),
         many("--security-opt", help="Security options (landlock: a second wall of Landlock rules)", metavar="option"),

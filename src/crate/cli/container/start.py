@@ -26,6 +26,7 @@ def main(options: dict[str, Any]) -> int:
     if options["attach"] or options["interactive"]:
         targets.check(options)
         engine = crate.engine.open(options["globals"], warn=output.warn)
+        engine.show_diagnosis = output.diagnosis
         chosen = targets.choose(engine, options)
         if len(chosen) != 1:
             raise UsageError("cannot attach to several containers at once")

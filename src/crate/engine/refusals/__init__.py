@@ -1,0 +1,43 @@
+"""`--diagnose`: which call of a container's program was refused, by which rule, and which option would allow it.
+
+tracer.py    the process crate:tracer, which sees every call of the container end
+tracee.py    what a stopped process says of itself: identity, memory, where a path of its leads
+calls.py     what the calls are about: their path, their capability, the words for their arguments
+rules.py     from a refused call to the rule that refused it, in order
+files.py     the rules of files: modes, owners, mounts, masks, devices
+report.py    the distinct refusals with their counts, and the file that they are kept in
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.containers import Container
+    from crate.engine.context import Engine
+
+
+def begin(engine: Engine, container: Container, spec: dict[str, Any], pid: int) -> int:
+    """Starts the tracer of a container whose init was just born; gives the tracer's pid. HostError."""
+    from crate.engine.refusals import report, rules, tracer
+    from crate.runtime.seccomp import compiled
+
+    seccomp = (spec.get("linux") or {}).get("seccomp")
+    program = compiled(seccomp, f"{engine.roots.graphroot}/cache/seccomp") if seccomp else None
+    report.forget(container.paths.files)
+    judge = rules.Judge(engine, container, spec, program)
+    return tracer.attach(pid, judge, report.Report(f"{container.paths.files}/{report.NAME}"))
+
+
+def end(tracer: int, files: str) -> dict[str, Any] | None:
+    """Waits for the tracer of a container that has ended, a child of this process; gives its report."""
+    from crate.engine.refusals.report import read
+
+    try:
+        os.waitpid(tracer, 0)
+    except ChildProcessError:
+        pass
+    return read(files)

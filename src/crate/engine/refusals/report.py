@@ -1,0 +1,83 @@
+"""The report of a diagnosis: distinct refusals with their counts, bounded, in a file beside the container's record."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from crate.oci import json
+from crate.storage.durable import read_file, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from crate.engine.refusals.rules import Refusal
+
+NAME = "diagnosis.json"
+#: A hostile program makes up new refusals without end; this many are kept apart, the others counted together.
+DISTINCT_MAX = 200
+#: characters of a path or name
+_TEXT_MAX = 200
+_WRITE_SECONDS = 1.0
+
+
+class Report:
+    """The refusals of one run of a container, in the order in which they were first seen."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._found: dict[Refusal, int] = {}
+        self._more = 0
+        self._written_at = 0.0
+
+    def add(self, refusal: Refusal) -> None:
+        """Counts a refusal; the file knows of a new one at once, of others within a second of the next."""
+        known = self._found.get(refusal)
+        if known is None and len(self._found) >= DISTINCT_MAX:
+            self._more += 1
+        else:
+            self._found[refusal] = (known or 0) + 1
+        now = time.monotonic()
+        if (known is None and not self._more) or now - self._written_at > _WRITE_SECONDS:
+            self.write(ended=False)
+            self._written_at = now
+
+    def write(self, ended: bool) -> None:
+        """Replaces the file. A full disk, or a container that was removed, must not end the program."""
+        refusals = [
+            {
+                "call": _short(refusal.call),
+                "errno": refusal.errno,
+                "count": count,
+                "rule": _short(refusal.rule),
+                "options": [_short(option) for option in refusal.options],
+            }
+            for refusal, count in self._found.items()
+        ]
+        text = json.dumps({"version": 1, "ended": ended, "refusals": refusals, "more": self._more})
+        try:
+            write_file(None, self._path, text, durable=False)
+        except OSError:
+            pass
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 1] + "…"
+
+
+def read(files: str) -> dict[str, Any] | None:
+    """The report in a container's directory; None where there is none."""
+    try:
+        found = json.loads(read_file(f"{files}/{NAME}"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def forget(files: str) -> None:
+    """Removes that of a former run."""
+    try:
+        os.unlink(f"{files}/{NAME}")
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,197 @@
+"""The process that sees every system call of a container end: crate:tracer, beside the monitor.
+
+    monitor                          crate:tracer                     init, then the program
+      | -- clone3 ---------------------------------------------------> | mounts, pivot
+      | -- fork --------------------> | -- PTRACE_SEIZE -------------> |
+      | <- one byte, or the error --- |                                | waits for its "start"
+      | -- start ----------------------------------------------------> | execve
+      |                               | <- each entry and exit ------- |
+      | <- its end, the report ------ |
+
+Until the program's own execve nothing is looked at: what init does is not the program's doing. Signals, stops and ends
+are passed on as they come. The kernel kills the container when this process dies (PTRACE_O_EXITKILL), so that nobody
+runs on half traced.
+"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import os
+
+from crate.engine.refusals import calls
+from crate.engine.refusals.calls import Call
+from crate.engine.refusals.report import Report
+from crate.engine.refusals.rules import CODES, Judge
+from crate.engine.refusals.tracee import Tracee
+from crate.errors import HostError
+from crate.linux import ptrace
+from crate.linux.process import fork_child, set_name, start_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from crate.engine.refusals.rules import Refusal
+
+_OPTIONS = (
+    ptrace.O_TRACESYSGOOD | ptrace.O_TRACEFORK | ptrace.O_TRACEVFORK | ptrace.O_TRACECLONE | ptrace.O_TRACEEXEC
+    | ptrace.O_EXITKILL
+)  # fmt: skip
+_STOPS = (_signal.SIGSTOP, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
+_SYSCALL_STOP = _signal.SIGTRAP | ptrace.SYSCALL_BIT
+#: what a container left outside of its pid namespace has this long to end, after its first process
+_LEFT_SECONDS = 3
+_OPENS = frozenset(("open", "openat", "openat2"))
+_FORKS = frozenset(("clone", "fork", "vfork"))
+
+
+class _TimeIsOver(Exception):
+    """The first process has ended, others go on."""
+
+
+def attach(pid: int, judge: Judge, report: Report) -> int:
+    """Starts the tracer of an init that has just been born; gives its pid, 0 if init has ended. HostError: refused."""
+    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+
+    def child() -> NoReturn:
+        _run(pid, judge, report, write_fd)
+
+    tracer = fork_child(child)
+    os.close(write_fd)
+    answer = os.read(read_fd, 1)
+    os.close(read_fd)
+    if answer != b"\0":
+        os.waitpid(tracer, 0)
+        if not start_time(pid):
+            return 0  # init has ended already, and left word why
+        reason = os.strerror(answer[0]) if answer else "its tracer was killed"
+        raise HostError(
+            f"cannot diagnose the container: {reason}",
+            "the kernel must allow it: sysctl kernel.yama.ptrace_scope below 3; an ordinary user cannot trace one "
+            "in the user namespace of another one",
+        )
+    return tracer
+
+
+def _run(pid: int, judge: Judge, report: Report, write_fd: int) -> NoReturn:
+    """Process `crate:tracer`: child of the monitor, in its namespaces. Ends with the last process of the container."""
+    set_name("crate:tracer")
+    os.closerange(3, write_fd)
+    os.closerange(write_fd + 1, 1 << 20)
+    try:
+        ptrace.seize(pid, _OPTIONS)
+    except OSError as error:
+        os.write(write_fd, bytes([error.errno or errno.EPERM]))
+        os._exit(1)
+    os.write(write_fd, b"\0")
+    os.close(write_fd)
+    Tracer(pid, judge, report).serve()
+    report.write(ended=True)
+    os._exit(0)
+
+
+class Tracer:
+    """The threads of a container, stop by stop."""
+
+    def __init__(self, root: int, judge: Judge, report: Report) -> None:
+        self._root = root
+        self._judge = judge
+        self._report = report
+        self._started = False
+        #: thread -> the call that it is in
+        self._calls: dict[int, Call] = {}
+        #: thread -> a refused clone3, until it is known whether the thread falls back to clone
+        self._held: dict[int, Refusal] = {}
+
+    def serve(self) -> None:
+        """Goes on until no thread is left."""
+        _signal.signal(_signal.SIGALRM, _give_up)
+        try:
+            while True:
+                thread, status = os.waitpid(-1, ptrace.WALL)
+                if os.WIFSTOPPED(status):
+                    try:
+                        self._stopped(thread, os.WSTOPSIG(status), status >> 16)
+                    except ProcessLookupError:
+                        pass  # killed meanwhile: its end comes next
+                else:
+                    self._ended(thread)
+        except (ChildProcessError, _TimeIsOver):
+            pass
+
+    def _ended(self, thread: int) -> None:
+        self._calls.pop(thread, None)
+        self._add(self._held.pop(thread, None))
+        if thread == self._root:
+            _signal.alarm(_LEFT_SECONDS)
+
+    def _stopped(self, thread: int, signal: int, event: int) -> None:
+        if signal == _SYSCALL_STOP:
+            self._at_call(thread)
+        elif event == ptrace.EVENT_STOP and signal in _STOPS:
+            ptrace.listen(thread)
+            return
+        elif event == ptrace.EVENT_EXEC:
+            self._executed(thread)
+        elif not event:
+            ptrace.resume(thread, self._passed_on(thread, signal), to_syscall=self._started)
+            return
+        ptrace.resume(thread, to_syscall=self._started)
+
+    def _passed_on(self, thread: int, signal: int) -> int:
+        """The signal; none for the SIGSTOP that the first process of a pid namespace gets from within, and ignores.
+
+        The kernel drops it at once, except where there is a tracer.
+        """
+        if signal == _signal.SIGSTOP and thread == self._root and ptrace.signal_sender(thread):
+            return 0
+        return signal
+
+    def _executed(self, thread: int) -> None:
+        former = ptrace.event_message(thread)
+        self._calls.pop(former, None)
+        self._held.pop(former, None)
+        self._calls.pop(thread, None)
+        if thread == self._root:
+            self._started = True
+        if self._started:
+            self._add(self._judge.executed(Tracee(thread)))
+
+    def _at_call(self, thread: int) -> None:
+        op, architecture, pointer, number, arguments, result = ptrace.syscall_info(thread)
+        if op == ptrace.SYSCALL_INFO_ENTRY:
+            self._calls[thread] = Call("", number, architecture, pointer, arguments)
+            return
+        call = self._calls.pop(thread, None)
+        if call is None or op != ptrace.SYSCALL_INFO_EXIT:
+            return
+        if result == call.number:  # what the kernel leaves there for a handler of SIGSYS
+            self._add(self._judge.signalled(call._replace(name=calls.name_of(call.architecture, call.number))))
+        if -result in CODES or result >= 0 or self._held:
+            call = call._replace(name=calls.name_of(call.architecture, call.number))
+            try:
+                self._returned(thread, call, result)
+            except (OSError, ValueError, KeyError, IndexError):
+                pass  # it has been killed while it was looked at
+
+    def _returned(self, thread: int, call: Call, result: int) -> None:
+        held = self._held.pop(thread, None)
+        if held and call.name not in _FORKS:
+            self._add(held)
+        if -result in CODES:
+            refusal = self._judge.judge(Tracee(thread), call, -result)
+            if refusal and call.name == "clone3" and -result == errno.ENOSYS:
+                self._held[thread] = refusal  # libraries fall back to clone, as the profile means it
+            else:
+                self._add(refusal)
+        elif result >= 0 and call.name in _OPENS:
+            self._add(self._judge.masked(call, Tracee(thread).link(f"fd/{result}")))
+
+    def _add(self, refusal: Refusal | None) -> None:
+        if refusal:
+            self._report.add(refusal)
+
+
+def _give_up(*_: object) -> NoReturn:
+    raise _TimeIsOver

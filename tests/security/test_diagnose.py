@@ -1,0 +1,402 @@
+"""`run --diagnose`: each kind of refusal is provoked, named, and allowed by the very option that the report gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from program import Crate, until
+from security.hostile import compiled, make_root
+from terminal import Terminal
+
+RUN = ("run", "--rm", "--network", "none", "--diagnose")
+LINE = re.compile(
+    r"diagnosis: (.*?): (?:(E[A-Z]+|SIGSYS) )?(?:\((\d+) times\) )?by (.*); (?:use (.*)|no option allows it)"
+)
+
+#: `probe CALL...`: makes each call, and prints its errno
+PROBE = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void *in_thread(void *unused) { chroot("/"); return 0; }
+static void *executes(void *unused) { execl("/probe", "probe", "chown", (char *)0); return 0; }
+
+static long make(const char *call) {
+    if (!strcmp(call, "io_uring")) { static char ring[120]; return syscall(425, 1, ring) < 0; }
+    if (!strcmp(call, "unshare_user")) return unshare(CLONE_NEWUSER);
+    if (!strcmp(call, "setns")) return setns(open("/proc/self/ns/uts", O_RDONLY), CLONE_NEWUTS);
+    if (!strcmp(call, "packet")) return socket(AF_PACKET, SOCK_DGRAM, 0) < 0;
+    if (!strcmp(call, "clock")) { /* refused before the time is looked at; allowed, it is no time */
+        struct timespec time = {.tv_sec = 1, .tv_nsec = -1};
+        long failed = clock_settime(CLOCK_REALTIME, &time);
+        return failed && errno == EINVAL ? 0 : failed;
+    }
+    if (!strcmp(call, "bind")) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
+        return bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address);
+    }
+    if (!strcmp(call, "mount")) return mount("none", "/etc", "tmpfs", 0, 0);
+    if (!strcmp(call, "chown")) return chown("/etc", 7, 7);
+    if (!strcmp(call, "ptrace")) return ptrace(PTRACE_TRACEME, 0, 0, 0);
+    if (!strcmp(call, "unreadable"))
+        return syscall(SYS_chroot, 8) + syscall(SYS_chroot, -1) + syscall(SYS_mount, 1, 2, 3, 4, 5);
+    if (!strcmp(call, "huge")) {
+        char *path = malloc(1 << 24);
+        memset(path, 'x', 1 << 24);
+        return syscall(SYS_chroot, path);
+    }
+    if (!strcmp(call, "control")) { mkdir("/a\033[31m\nb\x9b", 0); return chroot("/a\033[31m\nb\x9b"); }
+    if (!strcmp(call, "many")) {
+        char name[32];
+        for (int i = 0; i < 3000; i++) { sprintf(name, "/n%d", i); mkdir(name, 0); mount("none", name, "tmpfs", 0, 0); }
+        return 0;
+    }
+    if (!strcmp(call, "threads")) {
+        pthread_t threads[8];
+        for (int i = 0; i < 8; i++) pthread_create(&threads[i], 0, in_thread, 0);
+        for (int i = 0; i < 8; i++) pthread_join(threads[i], 0);
+        for (int i = 0; i < 5; i++) if (!fork()) { chroot("/"); _exit(0); } else wait(0);
+        if (!vfork()) { chroot("/"); _exit(0); }
+        return 0;
+    }
+    if (!strcmp(call, "exec_in_thread")) {
+        pthread_t thread;
+        pthread_create(&thread, 0, executes, 0);
+        pause();
+    }
+    exit(99);
+}
+
+int main(int count, char **words) {
+    for (int i = 1; i < count; i++) {
+        errno = 0;
+        long failed = make(words[i]);
+        printf("%s %s\n", words[i], failed ? strerror(errno) : "ok");
+    }
+    return 0;
+}
+"""
+
+pytestmark = [
+    pytest.mark.requires("overlay", "busybox"),
+    pytest.mark.skipif(not shutil.which("musl-gcc"), reason="musl-gcc makes the program (apt install musl-tools)"),
+]
+
+
+class Refused(NamedTuple):
+    """A line of the report."""
+
+    call: str
+    errno: str
+    times: int
+    rule: str
+    options: list[str]
+
+
+def report(text: str) -> list[Refused]:
+    """The lines of the report in what a command wrote on standard error."""
+    lines = [line for line in text.splitlines() if line.startswith("diagnosis: ")]
+    if lines == ["diagnosis: nothing was refused"]:
+        return []
+    assert lines, text
+    found = []
+    for line in lines:
+        match = LINE.fullmatch(line)
+        if match is None:
+            assert re.fullmatch(r"diagnosis: \d+ more, of other calls", line), line
+            continue
+        call, errno, count, rule, options = match.groups()
+        found.append(Refused(call, errno or "", int(count or 1), rule, options.split(", or ") if options else []))
+    return found
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("diagnose"), "probe", PROBE)
+
+
+# options, the command, the call, its errno, how the rule begins, the option that is tried (the first one, if empty)
+CASES = [
+    ("", "/probe io_uring", "io_uring_setup", "EPERM", "seccomp", "--security-opt seccomp=unconfined"),
+    ("", "/probe unshare_user", "unshare CLONE_NEWUSER", "EPERM", "seccomp", "--cap-add SYS_ADMIN"),
+    ("", "/probe unshare_user", "unshare CLONE_NEWUSER", "EPERM", "seccomp", "--security-opt seccomp=unconfined"),
+    ("", "/probe setns", "setns CLONE_NEWUTS", "EPERM", "seccomp", "--cap-add SYS_ADMIN"),
+    ("", "/probe mount", "mount /etc", "EPERM", "seccomp", "--cap-add SYS_ADMIN"),
+    ("", "/probe clock", "clock_settime", "EPERM", "seccomp", "--cap-add SYS_TIME"),
+    ("--cap-drop NET_RAW", "/probe packet", "socket AF_PACKET", "EPERM", "capability", "--cap-add NET_RAW"),
+    (
+        "--cap-drop NET_BIND_SERVICE --sysctl net.ipv4.ip_unprivileged_port_start=1024",
+        "/probe bind", "bind port 80", "EACCES", "capability: CAP_NET_BIND_SERVICE", "--cap-add NET_BIND_SERVICE",
+    ),
+    ("--cap-drop ALL", "/probe chown", "chown /etc", "EPERM", "capability: CAP_CHOWN", "--cap-add CHOWN"),
+    ("--user 1000", "/probe chown", "chown /etc", "EPERM", "capability: CAP_CHOWN", "--user 0"),
+    ("", "ifconfig lo mtu 1000", "ioctl 0x8922", "EPERM", "capability: CAP_NET_ADMIN", "--cap-add NET_ADMIN"),
+    ("--user 1000", "chmod 700 /bin", "chmod /bin", "EPERM", "owner: /bin belongs to 0", "--user 0"),
+    ("--user 1000", "mkdir /etc/made", "mkdir /etc/made", "EACCES", "mode: /etc is 0:0 0755, the", "--user 0"),
+    ("--read-only", "mkdir /etc/made", "mkdir /etc/made", "EROFS", "read-only", "--tmpfs /etc"),
+    ("--read-only", "mkdir /made", "mkdir /made", "EROFS", "read-only", "--read-only=false"),
+    ("-v vol:/vol:ro", "mkdir /vol/made", "mkdir /vol/made", "EROFS", "read-only: the mount at /vol", "-v vol:/vol:rw"),
+    ("", "ls /sys/firmware", "openat /sys/firmware", "", "masked", "--security-opt unmask=/sys/firmware"),
+    (
+        "", "sh -c 'echo 9 > /proc/sys/kernel/domainname'", "openat /proc/sys/kernel/domainname", "EROFS",
+        "read-only: the mount at /proc/sys", "--security-opt unmask=/proc/sys",
+    ),
+    (
+        "--tmpfs /t", "sh -c 'cp /bin/busybox /t; /t/busybox true'", "execve /t/busybox", "EACCES",
+        "mount option noexec on /t", "--tmpfs /t:exec",
+    ),
+]  # fmt: skip
+
+
+def without(options: str, new: str) -> str:
+    """The options, less the one that the new one replaces."""
+    for word in ("--tmpfs /t", "-v vol:/vol:ro", "--user 1000"):
+        if new.partition(" ")[0] == word.partition(" ")[0] and new.startswith(word.split(":")[0][: len("--user")]):
+            options = options.replace(word, "")
+    return options
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]} {case[-1]}")
+def test_the_option_of_the_report_allows_the_call(
+    crate: Crate, busybox: str, probe: Path, case: tuple[str, str, str, str, str, str]
+) -> None:
+    options, command, call, errno, rule, option = case
+    mount = ("-v", f"{probe}:/probe:ro")
+    first = crate(*RUN, *mount, *shlex.split(options), busybox, *shlex.split(command))
+    (found,) = [one for one in report(first.err) if one.call == call]
+    assert found.errno == errno and found.rule.startswith(rule), found
+    assert option in found.options, found
+    second = crate(
+        *RUN, *mount, *shlex.split(without(options, option)), *shlex.split(option), busybox, *shlex.split(command)
+    )
+    assert [one for one in report(second.err) if one.call == call] == [], second
+    assert second.status == 0 and (not command.startswith("/probe") or second.out.endswith("ok\n")), second
+
+
+@pytest.mark.requires("root")
+@pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="no /dev/fuse")
+def test_devices(crate: Crate, busybox: str) -> None:
+    script = ("sh", "-c", "mknod /node c 10 229 && exec 3< /node && echo opened")
+    (found,) = report(crate(*RUN, busybox, *script).err)
+    assert (found.call, found.errno) == ("openat /node", "EPERM") and "do not allow c 10:229" in found.rule
+    assert found.options == ["--device /dev/fuse:/node", "--device-cgroup-rule 'c 10:229 rwm'"]
+    for option, work in zip(found.options, (script[2].partition("&&")[2], script[2]), strict=True):
+        result = crate(*RUN, *shlex.split(option), busybox, "sh", "-c", work)
+        assert result.out == "opened\n" and report(result.err) == []
+
+
+@pytest.mark.requires("root")
+def test_a_file_of_somebody_else(crate: Crate) -> None:
+    root = make_root(crate.place)
+    shadow = root / "etc/shadow"
+    shadow.write_text("secret\n")
+    shadow.chmod(0o640)
+    os.chown(shadow, 5, 42)
+    (root / "etc/link").symlink_to("shadow")
+    command = ("--rootfs", str(root), "cat", "/etc/link")
+    (found,) = report(crate(*RUN, "--user", "1000", *command).err)
+    assert found.rule == "mode: /etc/link is 5:42 0640, the program 1000:0" and found.errno == "EACCES", found
+    assert found.options == ["--group-add 42", "--user 5", "--user 0"]
+    for option in found.options:
+        user = () if option.startswith("--user") else ("--user", "1000")
+        result = crate(*RUN, *user, *option.split(), *command)
+        assert result.out == "secret\n" and report(result.err) == []
+    (found,) = report(crate(*RUN, "--cap-drop", "DAC_OVERRIDE,DAC_READ_SEARCH", *command).err)
+    assert found.options == ["--cap-add DAC_OVERRIDE"]
+
+
+@pytest.mark.requires("root")
+def test_no_new_privileges(crate: Crate) -> None:
+    root = make_root(crate.place)
+    (root / "bin/busybox").chmod(0o4755)
+    (root / "etc/busybox.conf").write_text("[SUID]\nid = ssx 0.0\n")
+    (root / "bin/id").symlink_to("busybox")
+    command = ("--user", "1000", "--rootfs", str(root), "id", "-u")
+    refused = report(crate(*RUN, "--security-opt", "no-new-privileges", *command).err)
+    (found,) = [one for one in refused if one.call == "execve /bin/busybox"]
+    assert found.rule.startswith("no_new_privs") and found.options == ["--security-opt no-new-privileges=false"]
+    result = crate(*RUN, "--security-opt", "no-new-privileges", *found.options[0].split(), *command)
+    assert result.out == "0\n" and report(result.err) == []  # a traced set-user-ID program has its rights
+
+
+@pytest.mark.requires("landlock")
+def test_landlock(crate: Crate, busybox: str, probe: Path) -> None:
+    options = ("-v", f"{probe}:/probe:ro", "--cap-add", "SYS_ADMIN", "--security-opt", "landlock")
+    (found,) = report(crate(*RUN, *options, busybox, "/probe", "mount").err)
+    assert (found.call, found.rule, found.options) == (
+        "mount /etc",
+        "landlock: the second wall",
+        ["--security-opt landlock=false"],
+    )
+    assert crate.ok(*RUN, *options, *found.options[0].split(), busybox, "/probe", "mount") == "mount ok"
+
+
+def test_own_profile(crate: Crate, busybox: str) -> None:
+    """A profile of one's own: what it allows with a capability, what it kills for."""
+    rules = [
+        {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "excludes": {"caps": ["CAP_SYS_TIME"]}},
+        {"names": ["rmdir"], "action": "SCMP_ACT_KILL_PROCESS"},
+    ]
+    profile = crate.place / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))
+    result = crate(
+        *RUN, "--security-opt", f"seccomp={profile}", busybox, "sh", "-c", "mkdir /made; rmdir /made; exit 3"
+    )
+    assert result.status == 3
+    made, killed = report(result.err)
+    assert (made.call, made.errno, made.options) == (
+        "mkdir /made",
+        "EACCES",
+        ["--cap-add SYS_TIME", "--security-opt seccomp=unconfined"],
+    )
+    assert (killed.call, killed.errno) == ("rmdir", "SIGSYS") and killed.rule.startswith("seccomp")
+
+
+def test_threads_forks_and_counts(crate: Crate, busybox: str, probe: Path) -> None:
+    options = ("-v", f"{probe}:/probe:ro", "--cap-drop", "SYS_CHROOT")
+    result = crate(*RUN, *options, busybox, "/probe", "threads")
+    assert result.status == 0 and result.out == "threads ok\n"
+    (found,) = report(result.err)
+    assert (found.call, found.times) == ("chroot /", 14)
+    # execve(2) by a thread that is not the first: it takes the first one's number
+    result = crate(*RUN, "-v", f"{probe}:/probe:ro", "--cap-drop", "CHOWN", busybox, "/probe", "exec_in_thread")
+    assert result.out == "chown Operation not permitted\n" and [one.call for one in report(result.err)] == [
+        "chown /etc"
+    ]
+
+
+def test_who_traces_itself(crate: Crate, busybox: str, probe: Path) -> None:
+    result = crate(*RUN, "-v", f"{probe}:/probe:ro", busybox, "/probe", "ptrace")
+    (found,) = report(result.err)
+    assert found.call == "ptrace 0" and found.options == ["without --diagnose"]
+
+
+def test_exits_and_signals_are_as_ever(crate: Crate, busybox: str) -> None:
+    result = crate(*RUN, busybox, "sh", "-c", "exit 32")
+    assert result.status == 32 and result.err == "diagnosis: nothing was refused\n" and not result.out
+    assert crate(*RUN, busybox, "/nowhere").status == 127
+    assert crate(*RUN, busybox, "sh", "-c", "sh -c 'kill -SEGV $$'; exit $?").status == 139
+    # the first process ignores what comes from within; a stop lasts until SIGCONT
+    script = (
+        "kill -STOP 1; kill -TERM 1; sh -c 'kill -STOP $$; echo went on' & sleep 0.3;"
+        "grep State /proc/$!/status; kill -CONT $!; wait; trap 'echo got it; exit 5' USR1; kill -USR1 1; sleep 9"
+    )
+    result = crate(*RUN, busybox, "sh", "-c", script)
+    assert result.status == 5 and result.out.split("\n")[1:3] == ["went on", "got it"], result
+    assert "T (stopped)" in result.out or "t (tracing stop)" in result.out
+    process = crate.popen("run", "--name", "one", "--network", "none", "--diagnose", busybox, "sleep", "60")
+    until(lambda: crate("exec", "one", "true").status == 0)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert process.poll() is None  # sleep as the first process has no handler, and so does not end
+    crate.ok("kill", "one")
+    process.wait(timeout=10)
+    assert process.returncode == 137
+    crate.ok("rm", "one")
+
+
+def test_hostile_programs(crate: Crate, busybox: str, probe: Path) -> None:
+    options = ("-v", f"{probe}:/probe:ro", "--cap-drop", "SYS_CHROOT")
+    result = crate(*RUN, *options, busybox, "/probe", "unreadable", "huge", "control")
+    assert result.status == 0
+    found = report(result.err)
+    assert {one.call.split()[0] for one in found} == {"chroot", "mount"}
+    assert all(len(line) < 1000 for line in result.err.splitlines())
+    assert "\\x1b[31m\\nb" in result.err and "\x1b" not in result.err and "\x9b" not in result.err
+    many = crate(*RUN, *options, busybox, "/probe", "many")
+    lines = many.err.splitlines()
+    assert many.status == 0 and len(report(many.err)) == 200 and lines[-1] == "diagnosis: 2800 more, of other calls"
+
+
+def test_detached_and_later(crate: Crate, busybox: str) -> None:
+    script = "chroot / true; sleep 60"
+    crate.ok(
+        "run",
+        "-d",
+        "--diagnose",
+        "--name",
+        "one",
+        "--network",
+        "none",
+        "--cap-drop",
+        "SYS_CHROOT",
+        busybox,
+        "sh",
+        "-c",
+        script,
+    )
+    seen = until(lambda: crate("diagnose", "one").out)
+    assert "--cap-add SYS_CHROOT" in seen
+    crate.ok("stop", "-t", "0", "one")
+    found = json.loads(crate.ok("diagnose", "--json", "one"))
+    assert found["ended"] and found["refusals"][0]["call"] == "chroot /"
+    crate.ok(
+        "create", "--diagnose", "--name", "two", "--network", "none", busybox, "sh", "-c", "unshare -U true; exit 4"
+    )
+    result = crate("start", "-a", "two")
+    assert result.status == 4 and report(result.err)[0].call == "unshare CLONE_NEWUSER"
+    crate.ok("run", "--name", "three", "--network", "none", busybox, "true")
+    assert "has no diagnosis" in crate.fails(125, "diagnose", "three")
+    assert "--detach and --rm" in crate.fails(125, *RUN, "-d", busybox, "true")
+
+
+def test_terminal_shows_a_table(crate: Crate, busybox: str) -> None:
+    command = crate.command(*RUN, busybox, "unshare", "-U", "true")
+    status, text = Terminal(command, crate.environment | {"TERM": "xterm"}, 40, 160).end()
+    assert status == 1 and "Refused calls" in text and "CLONE_NEWUSER" in text and "SYS_ADMIN" in text
+
+
+def test_tracer_killed_ends_the_container(crate: Crate, busybox: str) -> None:
+    process = crate.popen("run", "--rm", "--name", "one", "--network", "none", "--diagnose", busybox, "sleep", "60")
+    until(lambda: crate("exec", "one", "true").status == 0)
+    pid = crate.inspect("one")["State"]["Pid"]
+    (tracer,) = re.findall(r"TracerPid:\t(\d+)", Path(f"/proc/{pid}/status").read_text())
+    os.kill(int(tracer), signal.SIGKILL)
+    process.wait(timeout=10)
+    assert process.returncode == 137 and crate.ok("ps", "-aq") == ""
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_ordinary_user(rootless_crate: Crate) -> None:
+    image = "crate.local/busybox"
+    rootless_crate.ok("pull", "--quiet", image)
+    result = rootless_crate(*RUN, image, "sh", "-c", "mount -t tmpfs none /mnt; date -s 10:00; unshare -U true; exit 6")
+    assert result.status == 6
+    mount, clock, unshare = report(result.err)
+    assert mount.options == ["--cap-add SYS_ADMIN"] and unshare.options[0] == "--cap-add SYS_ADMIN"
+    assert clock.rule.startswith("user namespace") and clock.options == []
+    allowed = rootless_crate(
+        *RUN, "--cap-add", "SYS_ADMIN", image, "sh", "-c", "mkdir /m; mount -t tmpfs none /m && unshare -U true"
+    )
+    assert allowed.status == 0 and report(allowed.err) == []
+    (found,) = report(rootless_crate(*RUN, "--user", "1000", image, "mkdir", "/etc/made").err)
+    assert found.rule == "mode: /etc is 0:0 0755, the program 1000:0" and found.options == ["--user 0"]
+    for mode in (("--userns", "auto"), ("--userns", "keep-id"), ("--pid", "host")):
+        result = rootless_crate(*RUN, *mode, image, "unshare", "-U", "true")
+        assert "unshare CLONE_NEWUSER" in [one.call for one in report(result.err)], (mode, result)
