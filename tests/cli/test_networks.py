@@ -343,3 +343,33 @@ def test_a_subnet_that_was_taken_since_is_told(crate: Crate) -> None:
     finally:
         sh(f"ip link del d{crate.mark}")
         crate.ok(*other, "network", "rm", "two")
+
+
+def test_the_default_network_by_all_its_names(crate: Crate) -> None:
+    bridge = f"ct{crate.mark}"
+    crate.ok("run", "-d", "--name", "web", IMAGE, "sleep", "1000")
+    address = endpoint(crate, "web", "podman")["IPAddress"]
+    form = "{{.NetworkSettings.Networks.%s.IPAddress}}"
+    assert [crate.ok("inspect", "--format", form % name, "web") for name in ("podman", "bridge")] == [address] * 2
+    form = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}},{{end}}"
+    index = '{{(index .NetworkSettings.Networks "bridge").IPAddress}}'
+    assert crate.ok("inspect", "--format", f"{index}/{form}", "web") == f"{address}/podman,"
+    assert {inspect(crate, name)["Name"] for name in ("podman", "bridge", bridge)} == {"podman"}
+    assert inspect(crate, "podman")["network_interface"] == bridge
+    assert [row.split() for row in crate.ok("network", "ls", "--format", "{{.Name}} {{.Driver}}").splitlines()] == [
+        ["host", "host"], ["none", "null"], ["podman", "bridge"],
+    ]  # fmt: skip
+    assert "already used" in crate.fails(125, "network", "create", bridge)
+
+
+def test_a_default_network_that_was_called_as_its_bridge(crate: Crate) -> None:
+    bridge = f"ct{crate.mark}"
+    crate.ok("create", "--name", "old", IMAGE, "sleep", "1000")
+    crate.ok("run", "--rm", IMAGE, "true")
+    (network,) = (crate.root / "networks").iterdir()
+    network.write_text(network.read_text().replace('"podman"', f'"{bridge}"'))
+    network.rename(network.with_name(f"{bridge}.json"))
+    subnet = json.loads(network.with_name(f"{bridge}.json").read_text())["subnets"]
+    crate.ok("start", "old")
+    assert inspect(crate, "podman")["subnets"] == subnet and not network.with_name(f"{bridge}.json").exists()
+    assert endpoint(crate, "old", "podman")["IPAddress"]

@@ -101,9 +101,9 @@ def test_a_given_ipv6_address(net6: Net) -> None:
 
 def test_the_record_of_the_network_is_written_once_and_shown_as_podman_does(net: Net) -> None:
     first = net.container()
-    with open(f"{net.roots.graphroot}/networks/{net.bridge}.json") as file:
+    with open(f"{net.roots.graphroot}/networks/podman.json") as file:
         record = json.load(file)
-    assert record["name"] == record["network_interface"] == net.bridge
+    assert (record["name"], record["network_interface"]) == ("podman", net.bridge)
     assert record["subnets"] == [{"subnet": f"{prefix(net)}.0/24", "gateway": f"{prefix(net)}.1"}]
     second = net.container()
     assert second.endpoint["gateway"] == first.endpoint["gateway"]

@@ -38,7 +38,7 @@ OWNER = textwrap.dedent("""
 
     class Settings:
         def get(self, key):
-            return {"network.rootless": sys.argv[3], "network.bridge": "crate0"}[key]
+            return {"network.rootless": sys.argv[3], "network.bridge": "crate0", "network.default": "podman"}[key]
 
     request = {"mode": "bridge", "ports": [p for text in sys.argv[4].split() for p in parse_publish(text)]}
     lease = sandbox.prepare(Roots, Settings(), request, "0123456789abcdef")

@@ -71,11 +71,11 @@ def shown(found: list[dict[str, Any]], form: str | None) -> str:
 def with_maps(value: Any, field: str = "") -> Any:
     """The same data, with `GoMap` where Go has a map (there a missing key is `<no value>`), else `GoStruct`."""
     if isinstance(value, dict):
-        from crate.cli.template.values import GoMap, GoStruct
+        from crate.cli.template.values import GoMap, GoStruct, NetworksMap
 
         items = {key: with_maps(item, key) for key, item in value.items()}
         is_map = field in _MAPS and not (field == "Config" and "Env" in value)
-        return GoMap(items) if is_map else GoStruct(items)
+        return NetworksMap(items) if field == "Networks" else GoMap(items) if is_map else GoStruct(items)
     if isinstance(value, list):
         return [with_maps(item) for item in value]
     return value

@@ -46,7 +46,7 @@ def fill(engine: Engine, plan: Plan, record: dict[str, Any], root_fd: int) -> No
 
 def _check_networks(engine: Engine, request: Any) -> None:
     """NotFoundError for a network that is not there; the default one is made when it is needed."""
-    default = engine.settings.get("network.bridge")
+    default = engine.settings.get("network.default")
     for attachment in request["networks"]:
         if attachment["network"] not in ("", default):
             from crate.engine import networks

@@ -24,7 +24,7 @@ _BUILTIN = {"host": "host", "none": "null"}
 
 def listing(engine: Engine) -> list[dict[str, Any]]:
     """The records of all networks by name; `builtin` marks those that cannot be removed."""
-    default = str(engine.settings.get("network.bridge"))
+    default = str(engine.settings.get("network.default"))
     names = {*store.names(engine.roots), *_BUILTIN}
     if not engine.roots.rootless:
         names.add(default)
@@ -33,7 +33,7 @@ def listing(engine: Engine) -> list[dict[str, Any]]:
 
 
 def _record(engine: Engine, name: str) -> dict[str, Any]:
-    default = str(engine.settings.get("network.bridge"))
+    default = str(engine.settings.get("network.default"))
     if name in _BUILTIN:
         return {"name": name, "id": _identifier(name), "driver": _BUILTIN[name], "builtin": True}
     try:
@@ -67,8 +67,10 @@ def name_of(engine: Engine, text: str) -> str:
 def find(engine: Engine, text: str) -> dict[str, Any]:
     """The network of this name, or id, or whose id begins so. NotFoundError; UsageError for several."""
     every = listing(engine)
-    if text in _DEFAULT and not any(record["name"] == text for record in every):
-        text = str(engine.settings.get("network.bridge"))
+    if text in (*_DEFAULT, engine.settings.get("network.bridge")) and not any(
+        record["name"] == text for record in every
+    ):
+        text = str(engine.settings.get("network.default"))
     found = [record for record in every if record["name"] == text]
     found = found or [record for record in every if text and record["id"].startswith(text)]
     if not found:

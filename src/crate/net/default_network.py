@@ -22,25 +22,35 @@ if TYPE_CHECKING:
 
 def ensure(roots: Roots, settings: Settings) -> Network:
     """The record of the default network; made when there is none, by one process at a time."""
-    name = str(settings.get("network.bridge"))
+    name, bridge = str(settings.get("network.default")), str(settings.get("network.bridge"))
     lock_fd = store.lock(roots)
     try:
         try:
             return store.load(roots, name)
         except NotFoundError:
-            network = _design(name, settings)
+            network = _renamed(roots, bridge, name) or _design(name, bridge, settings)
             store.save(roots, network)
+            if bridge != name and bridge in store.names(roots):
+                store.remove(roots, bridge)
             return network
     finally:
         os.close(lock_fd)
 
 
-def _design(name: str, settings: Settings) -> Network:
+def _renamed(roots: Roots, old: str, name: str) -> Network | None:
+    """The default network of a store from when it was called as its bridge."""
+    try:
+        return {**store.load(roots, old), "name": name, "id": _identifier(name)}
+    except NotFoundError:
+        return None
+
+
+def _design(name: str, bridge: str, settings: Settings) -> Network:
     with Netlink(NETLINK_ROUTE) as route:
-        taken = find(route, name)
+        taken = find(route, bridge)
         if taken is not None and route_messages.link_kind(taken[2]) != "bridge":
             raise HostError(
-                f"cannot create network {name}: an interface {name} that is no bridge exists",
+                f"cannot create network {name}: an interface {bridge} that is no bridge exists",
                 "choose another network.bridge in config.toml",
             )
         adopted = _address_of(route, taken[0]) if taken is not None else None
@@ -54,7 +64,7 @@ def _design(name: str, settings: Settings) -> Network:
         "name": name,
         "id": _identifier(name),
         "driver": "bridge",
-        "network_interface": name,
+        "network_interface": bridge,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "subnets": subnets,
         "ipv6_enabled": len(subnets) > 1,

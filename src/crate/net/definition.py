@@ -85,7 +85,7 @@ def create(roots: Roots, settings: Settings, options: dict[str, Any]) -> Network
             raise UsageError(
                 f"cannot create a network with the name {name}: it is a network mode", "choose another name"
             )
-        if name in names or name == settings.get("network.bridge"):
+        if name in names or name in (settings.get("network.default"), settings.get("network.bridge")):
             raise NameInUseError(f"network name {name} already used", "`crate network ls` shows the networks")
         network = _define(name, roots, settings, options, [store.load(roots, other) for other in names])
         store.save(roots, network)

@@ -76,13 +76,14 @@ def reach_out(roots: Roots, settings: Settings, name: str) -> dict[str, str]:
 def _networks(roots: Roots, settings: Settings, names: Sequence[str]) -> list[Network | None]:
     """The records of the networks; None for the default one that is not there yet."""
     from crate.errors import NotFoundError
+    from crate.net.sandbox import is_default
 
     found: list[Network | None] = []
     for name in names:
         try:
             network = store.load(roots, name)
         except NotFoundError:
-            if name != settings.get("network.bridge"):
+            if not is_default(settings, name):
                 raise
             found.append(None)
             continue

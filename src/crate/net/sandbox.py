@@ -135,12 +135,17 @@ def prepare(
 def rootless_mode(settings: Settings, request: Request) -> str:
     """An ordinary user's default network is none of the user's networks: the host's address, by a helper."""
     names = [attachment["network"] for attachment in request.get("networks") or ()]
-    if any(name not in ("", settings.get("network.bridge")) for name in names):
+    if any(name and not is_default(settings, name) for name in names):
         return "bridge"
     mode = str(settings.get("network.rootless"))
     if mode not in _ROOTLESS:
         raise UsageError(f"invalid network.rootless {mode}: it is one of {', '.join(_ROOTLESS)}", "correct config.toml")
     return mode
+
+
+def is_default(settings: Settings, name: str) -> bool:
+    """Whether this is the name of the default network, or of its bridge, by which older records have it."""
+    return name in (settings.get("network.default"), settings.get("network.bridge"))
 
 
 def _prepare_networks(lease: Lease, roots: Roots, settings: Settings, request: Request, names: Sequence[str]) -> None:
@@ -176,7 +181,7 @@ def find_network(roots: Roots, settings: Settings, name: str) -> Network:
     try:
         return store.load(roots, name)
     except NotFoundError:
-        if name != settings.get("network.bridge"):
+        if not is_default(settings, name):
             from crate.net import cni
 
             return cni.load(settings, name)
@@ -204,7 +209,7 @@ def add_endpoint(
         "ports": _port_rows(lease) if network["name"] == lease["published"] else [],
     }
     made = endpoint.make(settings, network, attachment, record, lease["endpoints"])
-    kept = network["created"] != store.NEVER and network["name"] != settings.get("network.bridge")
+    kept = network["created"] != store.NEVER and network["name"] != settings.get("network.default")
     if kept and not store.is_current(roots, network):
         from crate.net import removal
 

@@ -25,7 +25,7 @@ def make_network(
     given = options.get("network")
     modes = [given] if isinstance(given, str) else list(given or ())
     attachment: Attachment = {
-        "network": settings.get("network.bridge"),
+        "network": settings.get("network.default"),
         "ip": options.get("ip") or "",
         "ip6": options.get("ip6") or "",
         "mac": options.get("mac_address") or "",

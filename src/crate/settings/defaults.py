@@ -55,12 +55,16 @@ DEFAULTS: dict[str, tuple[Value, str]] = {
         ["10.88.0.0/16", "10.89.0.0/16/24", "10.90.0.0/15/24", "172.28.0.0/14/24", "192.168.192.0/18/24"],
         "Subnets for new networks, the first that overlaps nothing on the host; `/16/24` cuts pieces of /24.",
     ),
-    "network.bridge": ("crate0", "Name of the default network and its bridge."),
+    "network.bridge": ("crate0", "Bridge of the default network."),
     "network.cni_config_directory": (
         "/etc/cni/net.d",
         "Directory of CNI network configurations, whose networks containers may use; empty: none.",
     ),
     "network.cni_plugin_directories": (["/usr/lib/cni", "/opt/cni/bin"], "Where CNI plugins are looked for."),
+    "network.default": (
+        "podman",
+        "Name of the default network; `bridge`, `podman` and its bridge's name mean it, too.",
+    ),
     "network.dns": ([], "DNS servers of containers, as with `--dns`; none: the host's."),
     "network.dns_options": ([], "Resolver options of containers, as with `--dns-option`."),
     "network.dns_search": ([], "DNS search domains of containers, as with `--dns-search`."),

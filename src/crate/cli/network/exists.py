@@ -20,4 +20,4 @@ def main(options: dict[str, Any]) -> int:
 def declare(app: Typer) -> None:
     from crate.cli import existence
 
-    existence.declare(app, main, "network", "crate network exists crate0")
+    existence.declare(app, main, "network", "crate network exists podman")

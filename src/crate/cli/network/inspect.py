@@ -30,6 +30,6 @@ def declare(app: Typer) -> None:
         flag("--verbose", "-v", help="Accepted for docker's scripts", hidden=True),
         help="Display detailed information on one or more networks",
         examples="""
-            crate network inspect crate0
+            crate network inspect podman
         """,
     )

@@ -21,6 +21,19 @@ class GoMap(dict):  # type: ignore[type-arg]
     zero = ""
 
 
+class NetworksMap(GoMap):
+    """The networks of a container by name: docker's name of the default network finds podman's, and the reverse."""
+
+    __slots__ = ()
+    _SAME = ("bridge", "podman")
+
+    def __missing__(self, name: str) -> Any:
+        for other in self._SAME if name in self._SAME else ():
+            if other in self:
+                return self[other]
+        raise KeyError(name)
+
+
 class GoStruct(dict):  # type: ignore[type-arg]
     """A struct that went through JSON: Go's names of its fields differ from the keys in their case (`.ID` is "Id")."""
 
