@@ -14,7 +14,7 @@ nft:nftables pasta:passt slirp4netns:slirp4netns newuidmap:uidmap fuse-overlayfs
 /etc/ssl/certs/ca-certificates.crt:ca-certificates
 "
 test_needs="
-podman:podman crun:crun runc:runc skopeo:skopeo git:git docker-registry:docker-registry debootstrap:debootstrap
+podman:podman crun:crun runc:runc skopeo:skopeo git:git ssh-agent:openssh-client docker-registry:docker-registry debootstrap:debootstrap
 dockerd:docker.io firewalld:firewalld curl:curl ip:iproute2 unshare:util-linux setpriv:util-linux useradd:passwd perl:perl-base patchelf:patchelf strace:strace
 bwrap:bubblewrap buildah:buildah musl-gcc:musl-tools gpg:gpg mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs
 dig:bind9-dnsutils iptables:iptables /usr/lib/cni/portmap:containernetworking-plugins

@@ -250,6 +250,7 @@ PROGRAMS = {
     "dockerd": "dockerd",
     "firewalld": "firewalld",
     "git": "git",
+    "openssh": "ssh-agent",
     "strace": "strace",
     "patchelf": "patchelf",
     "dig": "dig",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,18 +114,6 @@ def test_secrets_leave_no_trace(builder: Builder, tmp_path: Path) -> None:
     assert found == []
     missing = builder.try_build("FROM BASE\nRUN --mount=type=secret,id=x,required true\n")
     assert missing.status == 125 and "secret x: not found" in missing.err
-
-
-def test_agent_is_forwarded(builder: Builder, tmp_path: Path) -> None:
-    path = tmp_path / "agent"
-    with socket.socket(socket.AF_UNIX) as agent:
-        agent.bind(str(path))
-        out = builder.build(
-            "FROM BASE\nRUN --mount=type=ssh stat -c '%n %F %i' $SSH_AUTH_SOCK\n", "--ssh", f"default={path}"
-        )
-    assert f"\n/run/buildkit/ssh_agent.0 socket {path.stat().st_ino}\n" in out
-    refused = builder.try_build("FROM BASE\nRUN --mount=type=ssh,required true\n")
-    assert refused.status == 125 and "unset ssh forward key default" in refused.err
 
 
 def test_environment_user_and_limits(builder: Builder) -> None:

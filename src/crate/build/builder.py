@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from crate.build import agents
 from crate.build.arguments import Arguments
 from crate.build.cache_exchange import bring_in, push_apart, take_out
 from crate.build.file_digests import FileDigests
@@ -126,7 +127,8 @@ def build_target(roots: Roots, settings: Settings, request: Request, material: M
     try:
         wanted = graph.wanted[::-1] if request.backwards else graph.wanted
         workers = Workers(directory, wanted, build_stage, display, request.jobs)
-        workers.run()
+        with agents.serve(request.agents, directory) as session.agents:
+            workers.run()
         states = [workers.state(index) for index in graph.wanted]
     finally:
         staging.sweep(roots)  # what was fetched for ADD

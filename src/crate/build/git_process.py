@@ -1,25 +1,17 @@
 """git as a process that nobody has to trust: bounded in bytes, files and time, and gone with who wanted it.
 
-    build ── fork ──> crate:git ── unshare(pid), fork ──> git ──> git-remote-https, ssh, index-pack …
-      ^                                                    |
-      └── standard output, standard error, both bounded ───┘
-
-crate:git dies with its parent (PR_SET_PDEATHSIG), git with crate:git, and whatever git has started with git, which is
-the first process of a pid namespace. Where there may be none git's process group is killed by the parent; if that is
-killed itself, what git had started ends when its pipes are closed.
+kept_process.py says how it ends with the build.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from crate.build import kept_process
 from crate.errors import RegistryError
-from crate.linux.namespace import CLONE_NEWPID, unshare
-from crate.linux.process import PR_SET_PDEATHSIG, fork_child, prctl, set_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,12 +39,13 @@ def run(
     """
     out_fd, their_out = os.pipe2(os.O_CLOEXEC)
     told_fd, their_told = os.pipe2(os.O_CLOEXEC)
-    parent = os.getpid()
-    pid = fork_child(lambda: _keep(command, directory, environment, (their_out, their_told), parent))
-    os.close(their_out)
-    os.close(their_told)
+    null_fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    streams = (null_fd, their_out, their_told)
+    pid = kept_process.start("crate:git", command, directory, environment, streams, BYTES_MAX)
+    for fd in streams:
+        os.close(fd)
     told = b""
-    status = -1
+    status: int | None = None
 
     def hear(piece: bytes) -> None:
         nonlocal told
@@ -62,20 +55,11 @@ def run(
         _attend({out_fd: take, told_fd: hear}, _Watch(directory, shown))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:
-        if status == -1:
-            _kill(pid)
+        if status is None:
+            kept_process.end(pid)
         os.close(out_fd)
         os.close(told_fd)
     return status, told.decode(errors="replace")
-
-
-def _kill(pid: int) -> None:
-    """Ends crate:git with its group, or alone where it has made none yet."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 def _attend(sinks: Mapping[int, Callable[[bytes], object]], watch: _Watch) -> None:
@@ -138,59 +122,3 @@ def measure(directory: str) -> tuple[int, int]:
         except OSError:
             continue  # it has gone meanwhile
     return size, entries
-
-
-def _keep(
-    command: list[str], directory: str, environment: Mapping[str, str], streams: tuple[int, int], parent: int
-) -> NoReturn:
-    """Process crate:git: in a session of its own, it waits for git and ends as git did."""
-    try:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        os.setsid()
-        set_name("crate:git")
-        alive_fd, own_fd = os.pipe2(os.O_CLOEXEC)
-        try:
-            unshare(CLONE_NEWPID)
-        except OSError:
-            pass  # not allowed here: see above
-        pid = fork_child(lambda: _become(command, directory, environment, streams, (alive_fd, own_fd)))
-        for fd in streams:
-            os.close(fd)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        os._exit(status if status >= 0 else 128 - status)
-    finally:
-        os._exit(1)
-
-
-def _become(
-    command: list[str],
-    directory: str,
-    environment: Mapping[str, str],
-    streams: tuple[int, int],
-    alive: tuple[int, int],
-) -> NoReturn:
-    """Process git, before it is that."""
-    import resource
-
-    try:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.close(alive[1])
-        life = select.poll()
-        life.register(alive[0], select.POLLIN)
-        if life.poll(0):
-            os._exit(1)  # crate:git died before prctl could notice
-        os.dup2(os.open("/dev/null", os.O_RDWR), 0)
-        os.dup2(streams[0], 1)
-        os.dup2(streams[1], 2)
-        os.chdir(directory)
-        os.umask(0o022)
-        # SIGXFSZ stays ignored: a file that would be too large is an error to git.
-        own = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        most = BYTES_MAX if own == resource.RLIM_INFINITY else min(own, BYTES_MAX)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execve(command[0], command, environment)
-    finally:
-        os._exit(127)

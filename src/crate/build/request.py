@@ -83,7 +83,7 @@ class Request:
     network: str = "default"
     insecure: bool = False
     secrets: dict[str, Secret] = field(default_factory=dict)
-    agents: dict[str, str] = field(default_factory=dict)
+    agents: dict[str, list[str]] = field(default_factory=dict)
     jobs: int = 0
     backwards: bool = False
     omits_history: bool = False

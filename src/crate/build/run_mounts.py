@@ -234,7 +234,7 @@ class RunMounts:
 
     def _agent(self, stack: ExitStack, opened: Opened, mount: Mount, target: str) -> None:
         name = mount.id or "default"
-        path = self._session.request.agents.get(name)
+        path = self._session.agents.get(name)
         if path is None:
             if mount.required:
                 raise Fault(f"unset ssh forward key {name}", name)

@@ -46,23 +46,28 @@ def parse_secrets(texts: Iterable[str]) -> dict[str, Secret]:
     return found
 
 
-def parse_agents(texts: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """`default`, `ID` or `ID=SOCKET` to the sockets of agents, by id. UsageError."""
+def parse_agents(texts: Iterable[str], environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """`default`, `ID`, `ID=SOCKET` or `ID=KEY[,KEY...]` to the socket of an agent, or key files, by id. UsageError."""
     found = {}
     for text in texts:
-        name, _, path = text.partition("=")
-        path = path or environ.get("SSH_AUTH_SOCK", "")
-        if not path:
-            raise UsageError(f"invalid --ssh {text}: no agent", "start ssh-agent, which sets SSH_AUTH_SOCK")
-        try:
-            is_socket = stat.S_ISSOCK(os.stat(path).st_mode)
-        except OSError as error:
-            raise UsageError(f"invalid --ssh {text}: {path}: {error.strerror}") from None
-        if not is_socket:
-            raise UsageError(
-                f"invalid --ssh {text}: {path} is no socket of an agent", "add the key to an agent: ssh-add FILE"
-            )
-        found[name or "default"] = os.path.abspath(path)
+        name, _, given = text.partition("=")
+        paths = [os.path.abspath(path) for path in given.split(",") if path]
+        if not paths:
+            if not environ.get("SSH_AUTH_SOCK"):
+                raise UsageError(
+                    f"invalid --ssh {text}: no agent", "start ssh-agent, which sets SSH_AUTH_SOCK, or give ID=KEYFILE"
+                )
+            paths = [os.path.abspath(environ["SSH_AUTH_SOCK"])]
+        for path in paths:
+            try:
+                mode = os.stat(path).st_mode
+            except OSError as error:
+                raise UsageError(f"invalid --ssh {text}: {path}: {error.strerror}") from None
+            if stat.S_ISSOCK(mode) and len(paths) > 1:
+                raise UsageError(f"invalid --ssh {text}: a socket stands alone", "ID=SOCKET, or ID=KEYFILE,KEYFILE")
+            if not stat.S_ISSOCK(mode) and not stat.S_ISREG(mode):
+                raise UsageError(f"invalid --ssh {text}: {path} is neither a key file nor the socket of an agent")
+        found[name or "default"] = paths
     return found
 
 

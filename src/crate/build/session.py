@@ -24,7 +24,7 @@ class Session:
     """One build. `contexts` are the trees by name, "" the build context itself; `image_contexts` images by name.
 
     `shows_output`: what RUNs say is seen as they say it, so that an error need not repeat it.
-    `is_foreign`: the Dockerfile is somebody else's, as of crate.build.material.
+    `agents`: the sockets of --ssh, by id. `is_foreign`: the Dockerfile is somebody else's, as of crate.build.material.
     """
 
     roots: Roots
@@ -40,6 +40,7 @@ class Session:
     staging: str = ""
     shows_output: bool = True
     is_foreign: bool = False
+    agents: dict[str, str] = field(default_factory=dict)
 
     keyed_options = KEYED_OPTIONS
 

@@ -120,7 +120,7 @@ def _cache() -> list[Row]:
 def _processes() -> list[Row]:
     return [
         many("--secret", help="Secret for RUN --mount: id=NAME,src=FILE or id=NAME,env=VARIABLE"),
-        many("--ssh", help="Agent for RUN --mount=type=ssh: default, or ID=SOCKET"),
+        many("--ssh", help="Agent or keys for RUN --mount=type=ssh: default, ID=SOCKET or ID=KEY[,KEY...]"),
         text("--network", help="Network of RUN: default, none, host, or as of run"),
         many("--allow", help="Allow security.insecure, which RUN --security asks for"),
         many("--add-host", help="Add a custom host-to-IP mapping", metavar="host:ip"),
