@@ -4,6 +4,7 @@ tracer.py    the process crate:tracer, which sees every call of the container en
 tracee.py    what a stopped process says of itself: identity, memory, where a path of its leads
 calls.py     what the calls are about: their path, their capability, the words for their arguments
 rules.py     from a refused call to the rule that refused it, in order
+netlink.py   refusals that come as a message, as to `ip link add`
 files.py     the rules of files: modes, owners, mounts, masks, devices
 report.py    the distinct refusals with their counts, and the file that they are kept in
 """

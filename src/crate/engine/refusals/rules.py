@@ -10,7 +10,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from crate.engine.refusals import calls
+from crate.engine.refusals import calls, netlink
 from crate.engine.refusals.files import Files, of_socket
 from crate.errors import CrateError
 from crate.linux.capability import NUMBERS
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 CODES = (errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS)
 # Their EPERM is about the state of the program itself: a session leader, a file that cannot be polled, a lock.
 _OWN_AFFAIRS = frozenset("epoll_ctl setsid setpgid futex futex_time64 flock msync rt_sigreturn mremap mprotect".split())
+_KNOWN_MAX = 256
 #: capabilities that open a call in docker's profile; the first that does is told, the widest last
 _WIDE = "CAP_SYS_ADMIN"
+_UNKNOWN: Finding = ("the kernel: neither seccomp, nor a capability, nor the mode of a file", [])
 _UNCONFINED = "--security-opt seccomp=unconfined"
 # unshare(2) and clone(2) of a user namespace ask for no capability.
 _CLONE_NEWUSER = 0x10000000
@@ -59,6 +61,8 @@ class Judge:
         self._options: Any = container.record["options"]
         self._capabilities: list[str] = ((spec.get("process") or {}).get("capabilities") or {}).get("bounding") or []
         self._filter = Filter(program) if program else None
+        #: what `_opening` found for calls that a program repeats
+        self._openings: dict[tuple[str, Call], list[str]] = {}
         self._opened: dict[str, Filter | None] = {}
         self._host = Host(engine.roots.rootless)
         self._rootless = engine.roots.rootless
@@ -81,6 +85,15 @@ class Judge:
             return None
         options = (*self._opening(call, ""), _UNCONFINED)
         return Refusal(call.name, "SIGSYS", f"seccomp: the profile has a signal for who calls {call.name}", options)
+
+    def answered(self, tracee: Tracee, call: Call, size: int) -> Refusal | None:
+        """A refusal in a message of netlink(7) that the program has received."""
+        found = netlink.refusal(tracee, call, size)
+        if found is None:
+            return None
+        words, code, needed = found
+        rule, options = self._of_capability(tracee, call, needed) or _UNKNOWN
+        return Refusal(words, errno.errorcode[code], rule, tuple(options))
 
     def masked(self, call: Call, path: str) -> Refusal | None:
         """A file that was opened, and is covered."""
@@ -132,6 +145,14 @@ class Judge:
 
     def _opening(self, call: Call, needed: str) -> list[str]:
         """`--cap-add` of the capability with which the profile lets the call pass; none if there is no such."""
+        key = needed, call
+        if key not in self._openings:
+            if len(self._openings) >= _KNOWN_MAX:
+                self._openings.clear()
+            self._openings[key] = self._find_opening(call, needed)
+        return self._openings[key]
+
+    def _find_opening(self, call: Call, needed: str) -> list[str]:
         for name in sorted(NUMBERS, key=lambda name: (name != f"CAP_{needed}", name == _WIDE, NUMBERS[name])):
             if name in self._capabilities:
                 continue
@@ -155,7 +176,7 @@ class Judge:
 
     def _of_others(self, tracee: Tracee, call: Call, code: int) -> Finding:
         if call.name == "ptrace":
-            return "--diagnose itself traces the program, and nobody else can", ["without --diagnose"]
+            return "--diagnose itself traces the program, and nobody else can", ["--diagnose=false"]
         finding = self._of_files(tracee, call, code)
         if finding:
             return finding
@@ -170,7 +191,7 @@ class Judge:
             return "landlock: the second wall", ["--security-opt landlock=false"]
         if tracee.identity.filters > (1 if self._filter else 0):
             return "a seccomp filter of the program's own", []
-        return "the kernel: neither seccomp, nor a capability, nor the mode of a file", []
+        return _UNKNOWN
 
     def _of_files(self, tracee: Tracee, call: Call, code: int) -> Finding | None:
         if call.name in ("connect", "bind"):

@@ -115,6 +115,15 @@ class Tracee:
         except OSError:
             return ""
 
+    def netlink_protocol(self, fd: int) -> int | None:
+        """The protocol of a netlink socket, by the inodes of its network namespace; None for another descriptor."""
+        inode = self.link(f"fd/{fd}").removeprefix("socket:[").removesuffix("]").encode()
+        for line in _read(f"/proc/{self.pid}/net/netlink", 1 << 20).splitlines()[1:]:
+            words = line.split()
+            if words[-1] == inode:
+                return int(words[1])
+        return None
+
     def full_path(self, directory_fd: int, path: bytes) -> str:
         """The path from its root on, by the words alone: `directory_fd` is the argument of openat(2)."""
         text = path.decode("utf-8", "surrogateescape")

@@ -19,7 +19,7 @@ import _signal
 import errno
 import os
 
-from crate.engine.refusals import calls
+from crate.engine.refusals import calls, netlink
 from crate.engine.refusals.calls import Call
 from crate.engine.refusals.report import Report
 from crate.engine.refusals.rules import CODES, Judge
@@ -43,6 +43,7 @@ _SYSCALL_STOP = _signal.SIGTRAP | ptrace.SYSCALL_BIT
 #: what a container left outside of its pid namespace has this long to end, after its first process
 _LEFT_SECONDS = 3
 _OPENS = frozenset(("open", "openat", "openat2"))
+_LOOKED_AT = _OPENS | netlink.RECEIVES
 _FORKS = frozenset(("clone", "fork", "vfork"))
 
 
@@ -99,8 +100,10 @@ class Tracer:
         self._judge = judge
         self._report = report
         self._started = False
-        #: thread -> the call that it is in
-        self._calls: dict[int, Call] = {}
+        #: thread -> the call that it is in: architecture, number, instruction pointer, arguments
+        self._calls: dict[int, tuple[int, int, int, tuple[int, ...]]] = {}
+        #: architecture and number -> name
+        self._names: dict[tuple[int, int], str] = {}
         #: thread -> a refused clone3, until it is known whether the thread falls back to clone
         self._held: dict[int, Refusal] = {}
 
@@ -161,24 +164,29 @@ class Tracer:
     def _at_call(self, thread: int) -> None:
         op, architecture, pointer, number, arguments, result = ptrace.syscall_info(thread)
         if op == ptrace.SYSCALL_INFO_ENTRY:
-            self._calls[thread] = Call("", number, architecture, pointer, arguments)
+            self._calls[thread] = architecture, number, pointer, arguments
             return
-        call = self._calls.pop(thread, None)
-        if call is None or op != ptrace.SYSCALL_INFO_EXIT:
+        entry = self._calls.pop(thread, None)
+        if entry is None or op != ptrace.SYSCALL_INFO_EXIT:
             return
-        if result == call.number:  # what the kernel leaves there for a handler of SIGSYS
-            self._add(self._judge.signalled(call._replace(name=calls.name_of(call.architecture, call.number))))
-        if -result in CODES or result >= 0 or self._held:
-            call = call._replace(name=calls.name_of(call.architecture, call.number))
-            try:
-                self._returned(thread, call, result)
-            except (OSError, ValueError, KeyError, IndexError):
-                pass  # it has been killed while it was looked at
+        architecture, number, pointer, arguments = entry
+        key = architecture, number
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = calls.name_of(architecture, number)
+        if -result not in CODES and name not in _LOOKED_AT and result != number and not self._held:
+            return  # most calls: this function is what a diagnosis costs
+        try:
+            self._returned(thread, Call(name, number, architecture, pointer, arguments), result)
+        except (OSError, ValueError, KeyError, IndexError):
+            pass  # it has been killed while it was looked at
 
     def _returned(self, thread: int, call: Call, result: int) -> None:
         held = self._held.pop(thread, None)
         if held and call.name not in _FORKS:
             self._add(held)
+        if result == call.number:  # what the kernel leaves there for a handler of SIGSYS
+            self._add(self._judge.signalled(call))
         if -result in CODES:
             refusal = self._judge.judge(Tracee(thread), call, -result)
             if refusal and call.name == "clone3" and -result == errno.ENOSYS:
@@ -187,6 +195,8 @@ class Tracer:
                 self._add(refusal)
         elif result >= 0 and call.name in _OPENS:
             self._add(self._judge.masked(call, Tracee(thread).link(f"fd/{result}")))
+        elif result > 0 and call.name in netlink.RECEIVES:
+            self._add(self._judge.answered(Tracee(thread), call, result))
 
     def _add(self, refusal: Refusal | None) -> None:
         if refusal:
