@@ -16,12 +16,13 @@ try:
 
     hotcore.install(package)
     hotcore.load("start")
+    from crate import late_site
     from crate.cli import app
 except (OSError, ImportError) as error:  # a failing disk, no free descriptor, a damaged installation
     os.write(2, f"Error: cannot load crate: {error}\n".encode())
     os._exit(125)
 
-app.find_modules_late()
+late_site.install()
 status = app.main(sys.argv[1:])
 if app.was_hot():
     hotcore.learn()

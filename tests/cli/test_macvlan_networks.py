@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+
+from program import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +80,25 @@ def test_internal_without_a_parent(crate: Crate) -> None:
     assert os.path.isdir(made)
     crate.ok("network", "rm", "--force", "--time", "0", "quiet")
     assert not os.path.isdir(made)
+
+
+def test_a_restart_makes_the_parent_anew(crate: Crate) -> None:
+    """By the monitor, whose interpreter has no libraries until it needs one."""
+    crate.ok("network", "create", "-d", "macvlan", "--internal", "quiet")
+    crate.ok("run", "-d", "--name", "one", "--restart", "always", "--network", "quiet", IMAGE, "sleep", "99")
+    (record,) = json.loads(crate.ok("network", "inspect", "quiet"))
+    before = crate.inspect("one")["State"]["Pid"]
+    time.sleep(1)  # it is lean by then
+    sh(f"ip link del dm-{record['Id'][:12]}")
+    os.kill(before, signal.SIGKILL)
+
+    def pid() -> int:
+        state = crate.inspect("one")["State"]
+        return int(state["Pid"]) if state["Running"] else 0
+
+    until(lambda: pid() not in (0, before), what="it runs again")
+    assert "eth0" in crate.ok("exec", "one", "ip", "link")
+    crate.ok("network", "rm", "--force", "--time", "0", "quiet")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from crate import errors, hotcore
+from crate import errors, hotcore, late_site
 from crate.cli import fast, output
 from crate.errors import CrateError, HostError, UsageError
 
@@ -26,33 +26,9 @@ _globals: dict[str, Any] = {}
 errors.show_notice = output.warn
 
 
-class _LateSite:
-    """The last finder of modules: the first one that the hot commands do not need brings in site-packages.
-
-    The interpreter was started with -S, which saves two milliseconds.
-    """
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if path is not None:
-            return None
-        sys.meta_path.remove(self)
-        import site
-
-        # Run from the sealed mount of the interpreter (runtime/sealed.py), its environment is beside the real one.
-        sys.executable = sys._xoptions.get("crate_python") or sys.executable
-        site.main()
-        return next(filter(None, (finder.find_spec(name, None) for finder in sys.meta_path)), None)
-
-
-def find_modules_late() -> None:
-    """Lets modules outside of the standard library and crate be imported after all."""
-    if sys.flags.no_site:
-        sys.meta_path.append(_LateSite())
-
-
 def was_hot() -> bool:
     """Whether a hot command ran, and imported nothing but the standard library and crate."""
-    return _ran in _HOT and any(isinstance(finder, _LateSite) for finder in sys.meta_path)
+    return _ran in _HOT and late_site.is_waiting()
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The rtnetlink messages for interfaces other than bridge and veth: macvlan, ipvlan, VLAN, VXLAN, dummy, ifb.
+"""The rtnetlink messages for more than bridge and veth at a start: macvlan, ipvlan, ifb, peers of VXLAN devices.
 
 Numbers from linux/if_link.h and linux/neighbour.h; equal to pyroute2's bytes in a property test.
 """
@@ -16,17 +16,14 @@ if TYPE_CHECKING:
     from crate.linux.netlink import Message
 
 RTM_GETROUTE = 26
-_RTM_NEWNEIGH, _RTM_DELNEIGH, _RTM_GETNEIGH = 28, 29, 30
+_RTM_GETNEIGH = 30
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
 _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_NET_NS_FD = 18, 20, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
-_IFLA_MACVLAN_MODE, _IFLA_IPVLAN_MODE, _IFLA_IPVLAN_FLAGS, _IFLA_VLAN_ID = 1, 1, 2, 1
-_IFLA_VXLAN_ID, _IFLA_VXLAN_LINK, _IFLA_VXLAN_LOCAL, _IFLA_VXLAN_LEARNING = 1, 3, 4, 7
-_IFLA_VXLAN_PORT, _IFLA_VXLAN_LOCAL6 = 15, 17
+_IFLA_MACVLAN_MODE, _IFLA_IPVLAN_MODE, _IFLA_IPVLAN_FLAGS = 1, 1, 2
 _NDA_DST, _NDA_LLADDR = 1, 2
-_AF_BRIDGE, _NUD_NOARP, _NUD_PERMANENT, _NTF_SELF = 7, 0x40, 0x80, 0x02
-_NLM_F_APPEND = 0x800
+_AF_BRIDGE = 7
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 3, 253, 1
 _CREATE = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
@@ -52,23 +49,6 @@ def ipvlan_data(mode: str, flag: str) -> bytes:
     """The data of an ipvlan: of IPVLAN_MODES and IPVLAN_FLAGS."""
     return attribute(_IFLA_IPVLAN_MODE, _u16.pack(IPVLAN_MODES[mode])) + attribute(
         _IFLA_IPVLAN_FLAGS, _u16.pack(IPVLAN_FLAGS[flag])
-    )
-
-
-def vlan_data(number: int) -> bytes:
-    """The data of a VLAN's interface: 1 to 4094."""
-    return attribute(_IFLA_VLAN_ID, _u16.pack(number))
-
-
-def vxlan_data(vni: int, *, link: int, local: bytes, port: int, learning: bool) -> bytes:
-    """The data of a VXLAN device: `link` 0 for whichever interface has the route, `local` may be empty."""
-    kind = _IFLA_VXLAN_LOCAL6 if len(local) == 16 else _IFLA_VXLAN_LOCAL
-    return (
-        attribute(_IFLA_VXLAN_ID, _u32.pack(vni))
-        + (attribute(_IFLA_VXLAN_LINK, _u32.pack(link)) if link else b"")
-        + (attribute(kind, local) if local else b"")
-        + attribute(_IFLA_VXLAN_LEARNING, bytes([learning]))
-        + attribute(_IFLA_VXLAN_PORT, port.to_bytes(2, "big"))
     )
 
 
@@ -105,12 +85,6 @@ def rename(index: int, name: str) -> Message:
     return RTM_NEWLINK, NLM_F_ACK, _ifinfo.pack(0, 0, index, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
 
 
-def set_alias(name: str, text: str) -> Message:
-    """Gives an interface an alias; the kernel ignores that of a new one."""
-    payload = _ifinfo.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
-    return RTM_NEWLINK, NLM_F_ACK, payload + attribute(_IFLA_IFALIAS, text.encode())
-
-
 def name_of(found: dict[int, bytes]) -> str:
     """The name among the attributes of `route_messages.parse_link`."""
     return found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
@@ -126,20 +100,13 @@ def hardware_address(found: dict[int, bytes]) -> bytes:
     return found.get(_IFLA_ADDRESS, b"")
 
 
-def peer(index: int, address: bytes, *, remove: bool = False) -> Message:
-    """Sends what a VXLAN device has no better place for to this address too, or no more."""
-    kind, flags = (_RTM_DELNEIGH, NLM_F_ACK) if remove else (_RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | _NLM_F_APPEND)
-    header = _ndmsg.pack(_AF_BRIDGE, index, _NUD_PERMANENT | _NUD_NOARP, _NTF_SELF, 0)
-    return kind, flags, header + attribute(_NDA_LLADDR, ANY_MAC) + attribute(_NDA_DST, address)
-
-
 def neighbours() -> Message:
     """Asks for the forwarding entries of all bridges and VXLAN devices."""
     return _RTM_GETNEIGH, NLM_F_DUMP, _ifinfo.pack(_AF_BRIDGE, 0, 0, 0, 0)
 
 
 def parse_peer(payload: bytes, index: int) -> bytes | None:
-    """The address of an entry that `peer` made for the device with this index; None for any other entry."""
+    """The address of a peer of the VXLAN device with this index (devices.py); None for any other entry."""
     _, found, _, _, _ = _ndmsg.unpack_from(payload)
     known = attributes(payload, _ndmsg.size)
     return known.get(_NDA_DST) if found == index and known.get(_NDA_LLADDR) == ANY_MAC else None

@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crate.linux.netlink import Message
     from crate.net.store import Network
 
 _ALIAS = "crate"
@@ -88,35 +87,35 @@ def remove(network: Network, others: Sequence[Network]) -> None:
 
 def _make(route: Netlink, name: str, network: Network) -> tuple[int, int, dict[int, bytes]]:
     if name.startswith("dm-"):
-        _make_unconnected(route, name)
+        _make_unconnected(name)
     else:
         below, vlan = _split(name)
         parent = find(route, below) if vlan else None
         if parent is None:
             raise _missing(below if vlan else name, network)
-        data = device_messages.vlan_data(_check_number(vlan))
-        make(route, device_messages.device("vlan", name, data=data, parent=parent[0]), name, "8021q")
+        make("vlan", name, "8021q", link=parent[0], vlan_id=_check_number(vlan))
     found = find(route, name)
     if found is None:
         raise HostError(f"cannot use parent interface {name}: it vanished")
     return found
 
 
-def _make_unconnected(route: Netlink, name: str) -> None:
+def _make_unconnected(name: str) -> None:
     for kind in _UNCONNECTED:
         try:
-            make(route, device_messages.device(kind, name), name, "dummy")
+            make(kind, name, "dummy")
             return
         except HostError:
             if kind == _UNCONNECTED[-1]:
                 raise
 
 
-def make(route: Netlink, message: Message, name: str, module: str) -> None:
+def make(kind: str, name: str, module: str, **settings: int | str) -> None:
     """Makes an interface that may be there. HostError with the module's name where the kernel has no such kind."""
+    from crate.net import devices
+
     try:
-        route.request([message])
-        route.request([device_messages.set_alias(name, _ALIAS)])
+        devices.make(kind, name, _ALIAS, **settings)
     except OSError as error:
         if error.errno in _NO_SUCH_DRIVER:
             raise lacking(name, module) from None

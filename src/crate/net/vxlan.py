@@ -107,15 +107,19 @@ def _create(route: Netlink, network: Network, master: int, mtu: int) -> tuple[in
         if found is None:
             raise HostError(f"cannot use network {network['name']}: the host has no interface {options['parent']}")
         lower = found[0]
-    data = device_messages.vxlan_data(
-        int(options["vni"]),
-        link=lower,
-        local=parse_address(options["local"]) if options.get("local") else b"",
-        port=int(options.get("port", _PORT)),
-        learning=options.get("learning", "true") == "true",
-    )
+    settings: dict[str, int | str] = {
+        "vxlan_id": int(options["vni"]),
+        "vxlan_port": int(options.get("port", _PORT)),
+        "vxlan_learning": int(options.get("learning", "true") == "true"),
+        "master": master,
+        "mtu": mtu,
+    }
+    if lower:
+        settings["vxlan_link"] = lower
+    if local := options.get("local"):
+        settings["vxlan_local6" if ":" in local else "vxlan_local"] = local
     try:
-        parent.make(route, device_messages.device("vxlan", name, data=data, master=master, mtu=mtu), name, "vxlan")
+        parent.make("vxlan", name, "vxlan", **settings)
     except KernelError as error:
         error.hint = "does another network of this host have the vni and the port?"
         raise
@@ -142,12 +146,16 @@ def _delete(route: Netlink, name: str) -> None:
 def _set_peers(route: Netlink, index: int, wanted: list[bytes], network: Network) -> None:
     answers = route.request([device_messages.neighbours()])
     there = [found for _, payload in answers if (found := device_messages.parse_peer(payload, index)) is not None]
-    messages = [device_messages.peer(index, one, remove=True) for one in there if one not in wanted]
-    messages += [device_messages.peer(index, one) for one in wanted if one not in there]
-    if not messages:
+    drop, add = (
+        [format_address(one) for one in some if one not in others]
+        for some, others in ((there, wanted), (wanted, there))
+    )
+    if not (drop or add):
         return
+    from crate.net import devices
+
     try:
-        route.request(messages)
+        devices.set_peers(index, add, drop)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOENT):  # another process was first
             raise KernelError(f"set the peers of network {network['name']}", error) from error

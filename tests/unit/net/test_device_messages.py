@@ -76,35 +76,13 @@ def test_ipvlan(name: str, parent: int, mode: str, flag: str) -> None:
     assert payload(ours) == link(name, "ipvlan", [("IFLA_IPVLAN_MODE", number)], ("IFLA_LINK", parent))
 
 
-@given(names, indexes, st.integers(1, 4094))
-def test_vlan(name: str, parent: int, number: int) -> None:
-    ours = device_messages.device("vlan", name, data=device_messages.vlan_data(number), parent=parent)
-    assert payload(ours) == link(name, "vlan", [("IFLA_VLAN_ID", number)], ("IFLA_LINK", parent))
-
-
-@given(names, st.integers(1, 2**24 - 1), indexes, addresses, st.integers(1, 65535), st.booleans(), indexes)
-def test_vxlan(name: str, vni: int, lower: int, local: bytes, port: int, learning: bool, master: int) -> None:
-    data = device_messages.vxlan_data(vni, link=lower, local=local, port=port, learning=learning)
-    ours = device_messages.device("vxlan", name, data=data, master=master)
-    key = "IFLA_VXLAN_LOCAL6" if len(local) == 16 else "IFLA_VXLAN_LOCAL"
-    theirs = [
-        ("IFLA_VXLAN_ID", vni),
-        ("IFLA_VXLAN_LINK", lower),
-        (key, text(local)),
-        ("IFLA_VXLAN_LEARNING", int(learning)),
-        ("IFLA_VXLAN_PORT", port),
-    ]
-    assert payload(ours) == link(name, "vxlan", theirs, ("IFLA_MASTER", master))
-
-
 @given(indexes, addresses)
 def test_peer(index: int, address: bytes) -> None:
     fields = {"family": 7, "ifindex": index, "state": 0xC0, "flags": 2}
     attrs = [("NDA_LLADDR", "00:00:00:00:00:00"), ("NDA_DST", text(address))]
-    ours = payload(device_messages.peer(index, address))
-    assert ours == encoded(ndmsg, fields, attrs)
-    assert device_messages.parse_peer(ours, index) == address
-    assert device_messages.parse_peer(ours, index + 1) is None
+    theirs = encoded(ndmsg, fields, attrs)
+    assert device_messages.parse_peer(theirs, index) == address
+    assert device_messages.parse_peer(theirs, index + 1) is None
 
 
 @given(indexes, st.integers(1, 2**31))
@@ -115,7 +93,7 @@ def test_route_without_gateway(index: int, metric: int) -> None:
 
 
 @given(indexes, names)
-def test_rename_and_alias(index: int, name: str) -> None:
+def test_rename(index: int, name: str) -> None:
     theirs = encoded(ifinfmsg, {"index": index}, [("IFLA_IFNAME", name)])
     assert payload(device_messages.rename(index, name)) == theirs
 
