@@ -99,7 +99,7 @@ def _refuses_upper(directory: Path) -> str | None:
 
 def rootless() -> bool:
     """Whether an ordinary user is to do all that root does in tests (`--rootless`), as far as the kernel lets it."""
-    return bool(os.environ.get("CRATE_TEST_ROOTLESS")) and os.geteuid() != 0
+    return bool(os.environ.get("CRATE_TEST_ROOTLESS"))
 
 
 def _apart() -> tuple[str, ...]:

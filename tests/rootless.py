@@ -14,9 +14,13 @@ _BECOMES = "only root becomes another user (setuid(2)) or changes what a user se
 _IDS = "the ids are root's choice of all; an ordinary user's are the subordinate ones (test_rootless_userns.py)"
 _ORPHANS = "without a pid namespace and a cgroup the kernel does not tell whose child an orphan was"
 _INSIDE = "it calls the modules in its own process, which is in no user namespace"
+_DEVICES = "device files are root's (CAP_MKNOD in the first user namespace, mknod(2))"
+_MARKS = "it writes the marks of root's overlay (trusted.*: CAP_SYS_ADMIN over the host, xattr(7))"
+_PODMAN = "podman beside it wants /run of root's, when it is root in a namespace"
+_RUNC = "runc beside it keeps its state in /run, which is root's"
 _OTHER = "root's own side is what it looks at; the ordinary user's has a test of its own"
 
-#: a test file, or one test of it -> the reason
+#: a folder, a test file, a test of it, or one case of that -> the reason
 REASONS: dict[str, str] = {
     "build/test_contexts.py::test_archives_do_not_reach_outside": _INSIDE,
     "build/test_contexts.py::test_devices_and_pipes_are_never_opened": _INSIDE,
@@ -66,6 +70,21 @@ REASONS: dict[str, str] = {
     "cli/test_top.py::test_options_of_ps": _OTHER,
     "cli/test_trust.py": "gpg-agent wants a directory of a login's",
     "cli/test_userns.py": _IDS,
+    "net": _NETWORK,
+    "registry/test_load.py::test_what_podman_saves": _PODMAN,
+    "registry/test_login.py::test_podman_and_skopeo_share_them": _PODMAN,
+    "registry/test_push.py::test_what_podman_pushed_is_pulled": _PODMAN,
+    "runtime/test_linux.py::test_id_mapped_bind": "mounts of the host are mapped by root (mount_setattr(2))",
+    "runtime/test_linux.py::test_user_namespace": _IDS,
+    "runtime/test_process.py::test_killed_by_signal": "/proc is mounted by who owns the pid namespace",
+    "runtime/test_process.py::test_limit_that_linux_does_not_have_is_told": _CGROUP,
+    "runtime/test_rootfs.py::test_devices_of_the_spec": _DEVICES,
+    "storage/test_layers.py::test_devices_and_attributes_survive": _DEVICES,
+    "storage/test_rootless.py": _BECOMES,
+    "storage/test_tree_writer.py::test_a_whiteout_hides_lower_layers_only": _MARKS,
+    "storage/test_tree_writer.py::test_everything_a_member_says": _DEVICES,
+    "storage/test_tree_writer.py::test_what_points_outside_stays_inside[parts9]": _MARKS,
+    "storage/test_tree_writer.py::test_whiteouts": _MARKS,
 }
 #: the same, where the user has no cgroup of its own
 WITHOUT_CGROUP = (
@@ -102,4 +121,6 @@ def why_not(test: str, delegated: bool) -> str | None:
     plain = f"{file}::{name.partition('[')[0]}"
     if not delegated and (plain in WITHOUT_CGROUP or file in WITHOUT_CGROUP):
         return _CGROUP
-    return REASONS.get(plain) or REASONS.get(file)
+    if "[runc" in name:
+        return _RUNC
+    return next((REASONS[key] for key in (test, plain, file, file.partition("/")[0]) if key in REASONS), None)

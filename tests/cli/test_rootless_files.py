@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from program import Crate
 
 pytestmark = pytest.mark.requires("unprivileged-user", "busybox")
@@ -41,3 +43,18 @@ def test_there_and_back(rootless_crate: Crate, running: bool) -> None:
     crate.ok("export", "-o", str(place / "all.tar"), "box")
     crate.ok("import", str(place / "all.tar"), "flat")
     assert crate.ok(*look, "flat", *shell).split() == ["own", "5:6", "1"]
+
+
+def test_from_a_directory_that_the_user_may_not_enter(rootless_crate: Crate, tmp_path: Path) -> None:
+    """As after `sudo -u USER` in root's home."""
+    crate, image = rootless_crate, "crate.local/busybox"
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    crate.ok("pull", "--quiet", image, cwd=closed)
+    assert crate.ok("run", "--rm", *NONE, image, "pwd", cwd=closed) == "/"
+    crate.ok("run", "-d", "--name", "box", *NONE, image, "sleep", "1000", cwd=closed)
+    assert crate.ok("exec", "box", "echo", "inside", cwd=closed) == "inside"
+    crate.ok("cp", "box:/etc/passwd", str(crate.place / "passwd"), cwd=closed)
+    crate.ok("commit", "box", "committed", cwd=closed)
+    crate.ok("rm", "-f", "-t", "0", "box", cwd=closed)
+    crate.ok("image", "rm", "committed", cwd=closed)

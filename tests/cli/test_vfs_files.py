@@ -33,3 +33,16 @@ def test_every_verb(crate: Crate, driver: str) -> None:
     crate.ok("export", "-o", str(crate.place / "box.tar"), "box")
     crate.ok("import", str(crate.place / "box.tar"), "flat")
     assert crate.ok("run", "--rm", *NONE, "flat", "cat", "/new") == "1"
+
+
+@pytest.mark.requires("fuse-overlayfs")
+def test_fuse_with_separators_in_the_path(crate: Crate, busybox: str) -> None:
+    crate.root = crate.place / "a,b\\c d"
+    words = ("--storage-driver", "fuse-overlayfs")
+    crate.ok(*words, "pull", "--quiet", "crate.local/busybox")
+    script = "rm -r /home && mkdir /home && touch /new && ls -A /home / | grep -c new"
+    run = ("run", "--rm", *NONE, "crate.local/busybox", "sh", "-c", script)
+    assert crate.ok(*words, *run) == "1"
+    crate.root = crate.place / "a:b"
+    crate.ok(*words, "pull", "--quiet", "crate.local/busybox")
+    assert "fuse-overlayfs allows no colon in" in crate.fails(125, *words, *run)

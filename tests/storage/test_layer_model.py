@@ -109,7 +109,7 @@ def publish(roots: Roots, made: list[list[tuple[str, str, int | bytes]]]) -> lis
         place = Path(roots.graphroot, "layers", chain)
         (place / "diff").mkdir(parents=True)
         fd = os.open(place / "diff", os.O_RDONLY)
-        unpacked = TreeWriter(fd, whiteouts=True).unpack(TarReader(io.BytesIO(data).read))
+        unpacked = TreeWriter(fd, whiteouts=True, rootless=roots.rootless).unpack(TarReader(io.BytesIO(data).read))
         os.close(fd)
         settle(f"{place}/diff", unpacked, [layers.diff_path(roots, below) for below in reversed(chains)])
         layers.make_alias(f"{roots.graphroot}/layers", chain, str(place))

@@ -63,6 +63,10 @@ def _ask(name: str, verb: str, told: bytes, server: str, origin: str) -> str | N
     except FileNotFoundError:
         raise RegistryError(f"{failed} is not installed", origin) from None
     except (OSError, subprocess.TimeoutExpired) as error:
+        from shutil import which
+
+        if isinstance(error, PermissionError) and not which(program):  # a directory of the path that is another user's
+            raise RegistryError(f"{failed} is not installed", origin) from None
         reason = "it does not answer" if isinstance(error, subprocess.TimeoutExpired) else os.strerror(error.errno or 0)
         raise RegistryError(f"{failed}: {reason}") from None
     answer = done.stdout.decode(errors="replace").strip()

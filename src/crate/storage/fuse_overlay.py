@@ -34,7 +34,7 @@ def fault(roots: Roots) -> str:
     try:
         for name in ("lower", "lower/d", "upper", "work"):
             os.mkdir(f"{stage}/{name}", 0o755)
-        fd = mount_fuse([f"{stage}/lower"], stage)
+        fd = mount_fuse(["lower"], stage, stage)
         try:
             os.rmdir("d", dir_fd=fd)
             os.mkdir("d", dir_fd=fd)
@@ -56,26 +56,41 @@ def program() -> str:
     )
 
 
-def mount_fuse(lowers: Sequence[str], container_dir: str) -> int:
-    """A descriptor of the root file system, a detached mount. `lowers`: absolute paths, top one first. HostError."""
+def mount_fuse(lowers: Sequence[str], layers: str, container_dir: str) -> int:
+    """A descriptor of the root file system, a detached mount. HostError.
+
+    `lowers`: names without separators beneath the directory `layers`, top one first.
+    """
     from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
     path = program()
     if not path:
         raise HostError("cannot mount the container's files: no program fuse-overlayfs", "apt install fuse-overlayfs")
+    if ":" in container_dir:  # it takes the upper directory, too, for a list
+        raise HostError(
+            f"cannot mount the container's files: fuse-overlayfs allows no colon in {container_dir}",
+            "give another --root, or --storage-driver vfs",
+        )
     merged = f"{container_dir}/merged-fuse"
     try:
         os.mkdir(merged, 0o700)
     except FileExistsError:
         pass
-    options = f"lowerdir={':'.join(lowers)},upperdir={container_dir}/upper,workdir={container_dir}/work"
+    # Commas and backslashes mean something in the options: no path of the host's is in them.
+    place_fd = os.open(container_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = f"/proc/self/fd/{place_fd}"
+    options = f"lowerdir={':'.join(lowers)},upperdir={place}/upper,workdir={place}/work"
     try:
         done = run(
             [path, "-o", options, merged],
-            stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, timeout=_SECONDS, check=False, start_new_session=True, cwd="/",
+            stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, timeout=_SECONDS, check=False, start_new_session=True,
+            cwd=layers, pass_fds=[place_fd],
         )  # fmt: skip
     except (OSError, TimeoutExpired) as error:
-        raise HostError(f"cannot mount the container's files: fuse-overlayfs: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else f"no answer in {_SECONDS} seconds"
+        raise HostError(f"cannot mount the container's files: fuse-overlayfs: {reason}") from None
+    finally:
+        os.close(place_fd)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise HostError(

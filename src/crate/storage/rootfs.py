@@ -72,14 +72,15 @@ def mount_rootfs(
 def _mount_fuse(roots: Roots, container_dir: str, layers: Sequence[str], ids: Ids | None) -> int:
     from crate.storage.fuse_overlay import mount_fuse
 
-    if ids:
-        from crate.storage.shifted import copied
-
-        lowers = [copied(roots, layers, ids)]
-    else:
-        lowers = _lower_layers(roots, layers) if layers else [empty_layer(roots)]
     try:
-        return mount_fuse([f"{roots.graphroot}/layers/{_alias_of(roots, lower)}" for lower in lowers], container_dir)
+        if ids:
+            from crate.storage.shifted import copied
+
+            lowers = [copied(roots, layers, ids)]
+        else:
+            lowers = _lower_layers(roots, layers) if layers else [empty_layer(roots)]
+        names = [_alias_of(roots, lower) for lower in lowers]
+        return mount_fuse(names, f"{roots.graphroot}/layers", container_dir)
     except OSError as error:
         raise _explain(error, container_dir) from None
 
@@ -123,7 +124,10 @@ def mount_layers(roots: Roots, layers: Sequence[str], ids: Ids | None = None) ->
     if ids and layers:
         from crate.storage.shifted import copied
 
-        return clone_read_only(f"{roots.graphroot}/layers/{copied(roots, layers, ids)}")
+        try:
+            return clone_read_only(f"{roots.graphroot}/layers/{copied(roots, layers, ids)}")
+        except OSError as error:
+            raise _explain(error, "the image") from None
     if roots.driver != "overlay":
         from crate.storage import driver
 
@@ -189,7 +193,7 @@ def _mount(roots: Roots, lowers: list[str], container_dir: str | None, volatile:
     options += _OPTIONS
     if volatile and kernel() >= (5, 10):
         options.append(("volatile", ""))
-    fds = [os.open(".", os.O_PATH | os.O_CLOEXEC)]
+    fds = [_working_directory()]
     try:
         if container_dir:
             place = container_dir
@@ -206,6 +210,14 @@ def _mount(roots: Roots, lowers: list[str], container_dir: str | None, volatile:
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _working_directory() -> int:
+    """Where to go back to: not where this user may not be, as after `sudo -u USER` in another one's home."""
+    try:
+        return os.open(".", os.O_PATH | os.O_CLOEXEC)
+    except PermissionError:
+        return os.open("/", os.O_PATH | os.O_CLOEXEC)
 
 
 def _mount_here(roots: Roots, lowers: list[str], options: list[tuple[str, str]], container_dir: str | None) -> int:
