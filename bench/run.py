@@ -22,6 +22,7 @@ TOPICS: dict[str, Callable[[Stage, int], Iterator[Row]]] = {
     "run": start.without_network,
     "bridge": start.on_the_bridge,
     "rootless": rootless.starting,
+    "shell": rootless.shells,
     "detached": start.detached,
     "rm": start.removal,
     "exec": commands.executing,
@@ -85,7 +86,9 @@ def _leave_unified_hierarchy() -> None:
 
 def _line(title: str, rows: dict[str, Row]) -> str:
     cells = [
-        f"`{title}`" if title.startswith(("run ", "exec ", "ps ", "pull ", "push ", "inspect ", "logs ")) else title
+        f"`{title}`"
+        if title.startswith(("run ", "shell ", "exec ", "ps ", "pull ", "push ", "inspect ", "logs "))
+        else title
     ]
     for engine in ("crate", "podman", "crun", "runc"):
         cells.append(_cell(rows[engine]) if engine in rows else "")
