@@ -88,6 +88,7 @@ REASONS: dict[str, str] = {
 }
 #: the same, where the user has no cgroup of its own
 WITHOUT_CGROUP = (
+    "build/test_run.py::test_limits_hold_in_the_kernel",
     "cli/test_boot.py::test_a_cleaned_run_directory",
     "cli/test_clone.py::test_clone",
     "cli/test_commit.py::test_options",
