@@ -49,6 +49,8 @@ class Packing:
 def packing(options: Mapping[str, Any], plain: bool = False) -> Packing:
     """Of the options `compression_format`, `compression_level`, `force_compression` and `format`. UsageError."""
     form = str(options.get("compression_format") or "")
+    if form == "zstd:chunked":
+        raise UsageError(f'cannot write compression format "{form}"', "use zstd: it is read by the same programs")
     if form and form not in LEVELS:
         raise UsageError(f'unsupported compression format "{form}"', f"one of: {', '.join(LEVELS)}")
     manifest = str(options.get("format") or "")
