@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from bundles import Bundle
 from crate.linux.landlock import landlock_abi
 from crate.linux.seccomp import seccomp_load
 from program import Crate
@@ -103,6 +104,15 @@ def test_kernel_without_landlock(crate: Crate, busybox: str) -> None:
         assert done.returncode == status, done
     assert done.stderr.startswith("Error: cannot use --security-opt landlock: this kernel has no landlock")
     assert "Linux 5.19 or later" in done.stderr and done.stderr.count("\n") == 1
+    bundle = Bundle(crate.place / "bundle")
+    bundle.spec["annotations"] = {"crate.landlock": "1"}
+    bundle.process["args"] = ["true"]
+    bundle.write()
+    foreign = subprocess.run(
+        crate.command("runtime", "run", "-b", str(bundle.place), f"ct{crate.mark}"),
+        preexec_fn=lambda: seccomp_load(program), capture_output=True, text=True, env=crate.environment, check=False,
+    )  # fmt: skip
+    assert foreign.returncode and "cannot use the annotation crate.landlock: this kernel" in foreign.stderr, foreign
     assert crate.ok("ps", "-aq") == ""
 
 
@@ -133,6 +143,8 @@ def test_inspect_and_refusals(crate: Crate, busybox: str) -> None:
     found = crate.inspect("one")
     assert found["HostConfig"]["SecurityOpt"] == ["landlock"]
     assert found["Config"]["Annotations"] == {"crate.landlock": "1"}
+    told = crate.fails(125, *RUN, "--annotation", "crate.landlock=1", busybox, "true")
+    assert told == "Error: the annotation crate.landlock is crate's own mark (hint: --security-opt landlock)"
     assert "landlock=maybe" in crate.fails(125, *RUN, "--security-opt", "landlock=maybe", busybox, "true")
     crate.ok(
         *RUN, "--privileged", "--security-opt", "landlock=false", busybox, "sh", "-c", "mkdir /t; mount -t tmpfs t /t"

@@ -242,6 +242,8 @@ def _annotations(entries: list[str]) -> dict[str, str]:
             raise UsageError(
                 f'invalid argument "{entry}" for "--annotation" flag: {entry} must be formatted as key=value'
             )
+        if name == _LANDLOCK_ANNOTATION:
+            raise UsageError(f"the annotation {name} is crate's own mark", "--security-opt landlock")
         annotations[name] = value
     return annotations
 

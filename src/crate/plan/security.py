@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crate.errors import HostError, UsageError
+from crate.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ MASKED = (
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _CPUS = "/sys/devices/system/cpu"
 _UNCONFINED = "unconfined"
-# The first in which files may move from one directory to another (Linux 5.19).
-_LANDLOCK_ABI = 2
 _DEFAULT_PROFILES = ("", "builtin", "default")
 
 
@@ -111,13 +109,9 @@ def _landlock(option: str, value: str) -> bool:
         return False
     if value.lower() not in ("", "true", "1"):
         raise _invalid(option)
-    from crate.linux.landlock import landlock_abi
+    from crate.runtime.landlock import require
 
-    if landlock_abi() < _LANDLOCK_ABI:
-        raise HostError(
-            "cannot use --security-opt landlock: this kernel has no landlock, or an old one",
-            "Linux 5.19 or later, with landlock in its parameter lsm=",
-        )
+    require(f"--security-opt {option}")
     return True
 
 

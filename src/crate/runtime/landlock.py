@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 
+from crate.errors import HostError
 from crate.linux import landlock as ll
 from crate.linux.fs import O_PATH, RESOLVE_NO_SYMLINKS, openat2
 from crate.linux.mountinfo import unescape
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 ANNOTATION = "crate.landlock"
+# The first in which files may move from one directory to another (Linux 5.19).
+_ABI = 2
 # Their files are the kernel's: names come and go, so no list of them can be made. Their mounts say what is read-only,
 # and no process behind the wall can change a mount.
 _KERNEL = ("proc", "sysfs", "cgroup", "cgroup2")
@@ -119,9 +122,21 @@ class Wall:
             os.close(fd)
 
 
+def require(asked_by: str) -> None:
+    """HostError where the kernel has no such wall; `asked_by`: the option or annotation that wants it."""
+    if ll.landlock_abi() < _ABI:
+        raise HostError(
+            f"cannot use {asked_by}: this kernel has no landlock, or an old one",
+            "Linux 5.19 or later, with landlock in its parameter lsm=",
+        )
+
+
 def wall_of(spec: dict[str, Any]) -> Wall | None:
-    """The wall that a container asks for, or None."""
-    return Wall(spec) if (spec.get("annotations") or {}).get(ANNOTATION) == "1" else None
+    """The wall that a container asks for, or None. HostError: a bundle may have the annotation from elsewhere."""
+    if (spec.get("annotations") or {}).get(ANNOTATION) != "1":
+        return None
+    require(f"the annotation {ANNOTATION}")
+    return Wall(spec)
 
 
 def read_only_by_path(mountinfo: bytes) -> dict[str, bool]:
