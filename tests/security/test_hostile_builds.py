@@ -222,6 +222,34 @@ def test_a_foreign_image_is_no_result_of_a_step(builder: Builder, other_crate: C
         assert ("Using cache" in builder.build(f"FROM base\n{step}\n")) is cached, base
 
 
+def _smuggled(place: Path, victim: Path) -> str:
+    """A Dockerfile whose option of a bind smuggles others in: an overlay of a directory of the host (CVE-2024-9407)."""
+    shutil.copy("/bin/busybox", place / "busybox")
+    work = victim.parent / "work"
+    work.mkdir(exist_ok=True)
+    option = f"bind-propagation=O,bind-propagation=upperdir={victim},bind-propagation=workdir={work}"
+    step = 'RUN --mount=type=bind,source=.,target=/x,{} ["/bin/busybox", "sh", "-c", "/bin/busybox touch /x/bad"]'
+    return f"FROM scratch\nCOPY busybox /bin/busybox\n{step.format(option)}\n"
+
+
+def test_options_smuggled_into_a_bind(builder: Builder, victim: Path) -> None:
+    result = builder.try_build(_smuggled(builder.context, victim))
+    assert result.status and "bind-propagation" in result.err and untouched(victim), result
+
+
+@pytest.mark.requires("buildah")
+def test_options_smuggled_into_a_bind_by_buildah(victim: Path, tmp_path: Path) -> None:
+    """Positive control for CVE-2024-9407: what buildah does with the same option."""
+    (tmp_path / "Dockerfile").write_text(_smuggled(tmp_path, victim))
+    words = ["buildah", "--root", f"{tmp_path}/store", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs"]
+    words = [*words, "bud", "--isolation", "chroot", str(tmp_path)]
+    apart = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified 2> /dev/null; exec "$@"', "sh", *words]
+    subprocess.run(apart, capture_output=True, timeout=60, check=False)
+    if untouched(victim):
+        pytest.skip("this buildah does not fall for it")
+    assert sorted(os.listdir(victim)) == ["bad", "empty", "secret"]
+
+
 @pytest.mark.requires("buildah")
 def test_bind_of_a_link_of_an_image_by_buildah(victim: Path, tmp_path: Path) -> None:
     """Positive control for CVE-2024-1753: what buildah does with the same bind."""

@@ -15,6 +15,7 @@ import pytest
 
 from bundles import Bundle
 from security.hostile import make_root
+from terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +242,59 @@ def test_devices_through_a_link_by_runc(victim: Path, tmp_path: Path) -> None:
     if untouched(victim):
         pytest.skip("this runc does not fall for it")
     assert {"fd", "stdin", "stdout", "stderr", "ptmx"} & set(os.listdir(victim))
+
+
+def _in_a_shared_dev(bundle: Bundle, name: str, target: str) -> None:
+    """A bundle whose /dev is a directory of the attacker's, in which `name` is a link."""
+    dev = bundle.place / "dev"
+    (dev / "pts").mkdir(parents=True)
+    (dev / name).symlink_to(target)
+    (dev / "ptmx").symlink_to("pts/ptmx")
+    mounts = bundle.spec["mounts"]
+    kept = [entry for entry in mounts if not entry["destination"].startswith("/dev") or "pts" in entry["destination"]]
+    bundle.spec["mounts"] = [
+        {"destination": "/dev", "type": "bind", "source": str(dev), "options": ["rbind", "rw"]}, *kept
+    ]  # fmt: skip
+
+
+@pytest.mark.requires("root", "runc")
+def test_null_device_that_is_a_link_by_runc(tmp_path: Path) -> None:
+    """Positive control for CVE-2025-31133: what runc masks with."""
+    bundle = Bundle(tmp_path / "bundle")
+    _in_a_shared_dev(bundle, "null", "/proc/sys/kernel/core_pattern")
+    bundle.linux["maskedPaths"] = ["/proc/keys"]
+    bundle.shell("cat /proc/keys; grep ' /proc/keys ' /proc/self/mountinfo")
+    bundle.write()
+    words = ["runc", "--root", str(tmp_path / "state")]
+    name = f"crate-test-{os.getpid()}"
+    done = subprocess.run(
+        [*words, "run", "-b", bundle.place, name], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    subprocess.run([*words, "delete", "-f", name], capture_output=True, timeout=60, check=False)
+    if done.returncode:
+        pytest.skip("this runc does not fall for it")
+    assert "/sys/kernel/core_pattern /proc/keys" in done.stdout, done
+
+
+@pytest.mark.requires("root", "runc")
+def test_console_that_is_a_link_by_runc(tmp_path: Path) -> None:
+    """Positive control for CVE-2025-52565: where runc mounts the console."""
+    bundle = Bundle(tmp_path / "bundle")
+    (bundle.rootfs / "etc").mkdir(exist_ok=True)
+    (bundle.rootfs / "etc/victim").write_text("of the image\n")
+    _in_a_shared_dev(bundle, "console", "/etc/victim")
+    os.mknod(bundle.place / "dev/null", 0o20666, os.makedev(1, 3))
+    bundle.process["terminal"] = True
+    bundle.shell("grep -e console -e victim /proc/self/mountinfo")
+    bundle.write()
+    words = ["runc", "--root", str(tmp_path / "state")]
+    name = f"crate-test-{os.getpid()}"
+    status, text = Terminal([*words, "run", "-b", str(bundle.place), name], dict(os.environ), 24, 120).end()
+    subprocess.run([*words, "delete", "-f", name], capture_output=True, timeout=60, check=False)
+    if status or "/etc/victim" not in text:
+        pytest.skip("this runc does not fall for it")
+    assert "/etc/victim rw" in text and "devpts" in text
 
 
 def test_members_outside_by_tarfile(victim: Path, tmp_path: Path) -> None:
