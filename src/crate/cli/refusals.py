@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crate.engine.context import Engine
 
 _NOTHING = "diagnosis: nothing was refused"
+_INCOMPLETE = "diagnosis: incomplete, its tracer was killed, and the container with it"
 _NO_OPTION = "no option allows it"
 
 
@@ -28,10 +29,13 @@ def prepare(engine: Engine, options: dict[str, Any]) -> None:
     engine.show_diagnosis = output.diagnosis
 
 
-def show(report: dict[str, Any], fd: int) -> None:
-    """Writes it to a descriptor."""
+def show(report: dict[str, Any], fd: int, runs: bool = False) -> None:
+    """Writes it to a descriptor. `runs`: whether the container goes on."""
+    if not report["ended"] and not runs:
+        output.write(f"{_INCOMPLETE}\n", fd)
     if not report["refusals"]:
-        output.write(f"{_NOTHING}\n", fd)
+        if report["ended"] or runs:
+            output.write(f"{_NOTHING}{' so far' if runs else ''}\n", fd)
         return
     if os.isatty(fd) and os.environ.get("TERM", "dumb") != "dumb":
         _show_table(report, fd)

@@ -63,7 +63,7 @@ class Relay:
         self._typed = b""
         self._unsent: list[bytes] = []
         self._saved: list[Any] | None = None
-        #: what --diagnose found: {"refusals", "more"}
+        #: what --diagnose found: {"refusals", "more", "ended"}
         self.diagnosis: dict[str, Any] | None = None
         self._refusals: list[dict[str, Any]] = []
         #: bytes of output that the monitor did not keep for this process

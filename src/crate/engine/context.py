@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     #: Pulls the image of the options of `run` or `create`, shows how it goes, and gives its id; raises CrateError.
     Pull = Callable[["Engine", dict[str, Any]], str]
     Warn = Callable[[str], object]
-    #: Shows what --diagnose found: {"refusals", "more"}, see refusals/report.py.
+    #: Shows what --diagnose found: {"refusals", "more", "ended"}, see refusals/report.py.
     ShowDiagnosis = Callable[[dict[str, Any]], object]
 
 

@@ -333,7 +333,7 @@ class Streams:
         """Sends the report of `--diagnose`: one message a refusal, since a packet is bounded, and one that ends it."""
         for refusal in report["refusals"]:
             self.tell(wire.REFUSAL, refusal)
-        self.tell(wire.DIAGNOSIS, {"more": report["more"]})
+        self.tell(wire.DIAGNOSIS, {"more": report["more"], "ended": report["ended"]})
 
     def flush_all(self) -> None:
         """Waits until every client has everything or is gone; no longer for one that is stopped, or came later."""

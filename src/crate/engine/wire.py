@@ -10,7 +10,7 @@ The first byte is the kind, the rest its data.
       d  detach                                    g  bytes of output that it was too slow for: a decimal number
       c  it is not to be restarted                  r  restarted: JSON {"pid", "start_time"} of its new init
       a  amended.json has other networks           n  a call that was refused (--diagnose): JSON of report.py
-                                                   q  all of them were told: JSON {"more"}, how many were not
+                                                   q  all of them were told: JSON {"more", "ended"}
                                                    x  ended, everything was sent: the exit record as JSON
 
 "started" carries a pidfd of the container's init, so that a client signals exactly that process, itself.

@@ -27,7 +27,7 @@ def main(options: dict[str, Any]) -> int:
     if options["json"]:
         output.line(json.dumps(found))
     else:
-        refusals.show(found, 1)
+        refusals.show(found, 1, runs=container.state(engine)["status"] in ("running", "paused"))
     return 0
 
 

@@ -28,12 +28,12 @@ def begin(engine: Engine, container: Container, spec: dict[str, Any], pid: int) 
 
     seccomp = (spec.get("linux") or {}).get("seccomp")
     program = compiled(seccomp, f"{engine.roots.graphroot}/cache/seccomp") if seccomp else None
-    report.forget(container.paths.files)
-    judge = rules.Judge(engine, container, spec, program)
-    return tracer.attach(pid, judge, report.Report(f"{container.paths.files}/{report.NAME}"))
+    found = report.Report(f"{container.paths.files}/{report.NAME}")
+    found.write(ended=False)  # in place of that of a former run
+    return tracer.attach(pid, rules.Judge(engine, container, spec, program), found)
 
 
-def end(tracer: int, files: str) -> dict[str, Any] | None:
+def end(tracer: int, files: str) -> dict[str, Any]:
     """Waits for the tracer of a container that has ended, a child of this process; gives its report."""
     from crate.engine.refusals.report import read
 
@@ -41,4 +41,4 @@ def end(tracer: int, files: str) -> dict[str, Any] | None:
         os.waitpid(tracer, 0)
     except ChildProcessError:
         pass
-    return read(files)
+    return read(files) or {"refusals": [], "more": 0, "ended": False}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from crate.oci import json
@@ -73,11 +72,3 @@ def read(files: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def forget(files: str) -> None:
-    """Removes that of a former run."""
-    try:
-        os.unlink(f"{files}/{NAME}")
-    except FileNotFoundError:
-        pass

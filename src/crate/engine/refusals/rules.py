@@ -105,8 +105,8 @@ class Judge:
         try:
             status = os.stat(f"/proc/{tracee.pid}/exe")
             identity = tracee.identity
-        except (OSError, ValueError):
-            return None
+        except (OSError, ValueError, LookupError):
+            return None  # it has just been killed
         gains = status.st_mode & stat.S_ISUID and status.st_uid != identity.uid
         if not (identity.no_new_privs and gains):
             return None
