@@ -14,6 +14,7 @@ _BECOMES = "only root becomes another user (setuid(2)) or changes what a user se
 _IDS = "the ids are root's choice of all; an ordinary user's are the subordinate ones (test_rootless_userns.py)"
 _ORPHANS = "without a pid namespace and a cgroup the kernel does not tell whose child an orphan was"
 _INSIDE = "it calls the modules in its own process, which is in no user namespace"
+_CONTROL = "its control, a privileged container without the wall, has no rights over the host (capabilities(7))"
 _DEVICES = "device files are root's (CAP_MKNOD in the first user namespace, mknod(2))"
 _MARKS = "it writes the marks of root's overlay (trusted.*: CAP_SYS_ADMIN over the host, xattr(7))"
 _PODMAN = "podman beside it wants /run of root's, when it is root in a namespace"
@@ -79,6 +80,12 @@ REASONS: dict[str, str] = {
     "runtime/test_process.py::test_killed_by_signal": "/proc is mounted by who owns the pid namespace",
     "runtime/test_process.py::test_limit_that_linux_does_not_have_is_told": _CGROUP,
     "runtime/test_rootfs.py::test_devices_of_the_spec": _DEVICES,
+    "security/test_escape.py::test_hostile_passwd[_device]": _DEVICES,
+    "security/test_interpreter.py::test_that_cannot_be_protected_enters_no_container": _MOUNT,
+    "security/test_introspection.py::test_of_root": _OTHER,
+    "security/test_landlock.py::test_files_of_the_host_by_its_processes": _CONTROL,
+    "security/test_landlock.py::test_kernel_without_landlock": "filters without no_new_privs are root's (seccomp(2))",
+    "security/test_landlock.py::test_who_has_every_capability_may_not": _CONTROL,
     "storage/test_layers.py::test_devices_and_attributes_survive": _DEVICES,
     "storage/test_rootless.py": _BECOMES,
     "storage/test_tree_writer.py::test_a_whiteout_hides_lower_layers_only": _MARKS,

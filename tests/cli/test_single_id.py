@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,9 @@ PACKAGE = """
 mkdir -p /p/DEBIAN /p/srv/data && echo x > /p/srv/data/file && chown -R 33:33 /p/srv
 printf 'Package: probe\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' > /p/DEBIAN/control
 printf '#!/bin/sh\\nset -e\\nchown www-data:adm /srv/data/file\\nchgrp -h mail /srv/data\\n' > /p/DEBIAN/postinst
-chmod 755 /p/DEBIAN/postinst && dpkg-deb --build /p /p.deb > /dev/null && dpkg -i /p.deb && cat /srv/data/file
+chmod 755 /p/DEBIAN/postinst && dpkg-deb --build /p /p.deb > /dev/null
+mkdir -p /var/lib/dpkg /etc/apt/sources.list.d && rm -f /etc/apt/sources.list
+apt-get WORDS install -y /p.deb && cat /srv/data/file
 """
 
 
@@ -52,15 +55,61 @@ def test_changes_of_owners_succeed(rootless_crate: Crate, tmp_path: Path) -> Non
     alone(crate, "rm", "-f", "-t", "0", "one")
 
 
+def test_files_that_are_meant_to_be_others(rootless_crate: Crate, tmp_path: Path) -> None:
+    """By builds, archives and secrets: they become root's, as those of images do."""
+    crate, user = rootless_crate, rootless_crate.user
+    assert user and alone(crate, "pull", "--quiet", IMAGE).status == 0
+    context = crate.place / "context"
+    (context / "a").mkdir(parents=True)
+    (context / "a/b").write_text("b")
+    (context / "f").write_text("f")
+    (context / "a/b").chmod(0o644)
+    os.chown(context / "a/b", 33, 44)
+    (context / "a/link").symlink_to("b")
+    subprocess.run(["tar", "cf", "a.tar", "a"], cwd=context, check=True)
+    (context / "Dockerfile").write_text(
+        f"FROM {IMAGE}\nCOPY --chown=33:34 f /f\nADD a.tar /\nADD --chown=5 a.tar /x/\nUSER 33\nWORKDIR /w\nUSER 0\n"
+        "RUN --mount=type=cache,target=/c,uid=33 --mount=type=secret,id=s,uid=33 "
+        "stat -c %u:%g /f /a/b /x/a /w /c /run/secrets/s | uniq && cat /run/secrets/s /f\n"
+    )
+    built = alone(crate, "build", "--network", "none", "--secret", f"id=s,src={context}/f", "-t", "t", str(context))
+    assert built.status == 0 and "\n0:0\nff" in built.out, built
+    assert alone(crate, "run", "-d", "--name", "one", "--network", "none", "t", "sleep", "1000").status == 0
+    with open(context / "a.tar", "rb") as archive:
+        words = ["unshare", "--mount", "sh", "-c", f'{SINGLE} && exec "$@"', "sh"]
+        words += crate.command("cp", "--archive", "-", "one:/tmp")
+        subprocess.run(words, check=True, env=crate.environment, cwd=crate.place, stdin=archive)
+    assert alone(crate, "cp", "--archive", f"{context}/a", "one:/copied").status == 0
+    shown = alone(crate, "exec", "one", "stat", "-c", "%u:%g", "/tmp/a/b", "/copied/b", "/copied/link")
+    assert shown.out.split() == ["0:0"] * 3, shown
+    alone(crate, "rm", "-f", "-t", "0", "one")
+    assert alone(crate, "secret", "create", "s", f"{context}/f").status == 0
+    run = ("run", "--rm", "--network", "none", "--secret", "s,uid=33")
+    assert alone(crate, *run, "t", "stat", "-c", "%u:%g", "/run/secrets/s").out == "0:0"
+
+
 def test_with_subordinate_ids_owners_change(rootless_crate: Crate) -> None:
     run = ("run", "--rm", "--network", "none", IMAGE, "sh", "-c", "chown 33:34 /etc/passwd; stat -c %u:%g /etc/passwd")
     rootless_crate.ok("pull", "--quiet", IMAGE)
     assert rootless_crate.ok(*run) == "33:34"
 
 
+def test_ids_that_are_not_mapped_are_told(rootless_crate: Crate) -> None:
+    rootless_crate.ok("pull", "--quiet", IMAGE)
+    context = rootless_crate.place / "context"
+    context.mkdir()
+    (context / "f").write_text("f")
+    (context / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY --chown=70000:0 f /f\n")
+    error = rootless_crate("build", "--network", "none", str(context)).err
+    assert "cannot give files to 70000:0: the ids are not mapped into the user namespace" in error, error
+
+
 @pytest.mark.slow
 @pytest.mark.requires("registry")
 def test_packages_of_debian(rootless_crate: Crate, debian_image: str) -> None:
     assert alone(rootless_crate, "pull", "--quiet", debian_image).status == 0
-    result = alone(rootless_crate, "run", "--rm", "--network", "none", debian_image, "sh", "-ec", PACKAGE)
+    run = ("run", "--rm", "--network", "none", debian_image, "sh", "-ec")
+    result = alone(rootless_crate, *run, PACKAGE.replace("WORDS", "-o APT::Sandbox::User=root"))
     assert result.status == 0 and result.out.splitlines()[-1] == "x", result
+    # the user _apt is not there, and apt is not told that it has become this user
+    assert "seteuid 42 failed" in alone(rootless_crate, *run, PACKAGE.replace("WORDS", "")).err

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crate.build.state import key_of
 from crate.linux.fs import O_PATH
+from crate.ns.single_id import owner_here
 from crate.runtime.mounts import MountOptions, apply_attributes, bind_clone
 from crate.runtime.paths import open_in_root
 from crate.storage import build_cache
@@ -97,7 +98,7 @@ def _make(trees: Trees, mount: Mount, directory: str) -> None:
             if source_fd >= 0:
                 copy_tree(source_fd, target_fd)
                 os.close(source_fd)
-        os.fchown(target_fd, mount.uid or 0, mount.gid or 0)
+        os.fchown(target_fd, *owner_here(mount.uid or 0, mount.gid or 0))
         os.fchmod(target_fd, 0o755 if mount.mode is None else mount.mode)
     finally:
         os.close(target_fd)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from crate.build.copying import ARCHIVE, DEVICE, DIRECTORY, FIFO, FILE, LINK, SYMLINK
 from crate.build.dockerfile_error import Fault
 from crate.errors import HostError
+from crate.ns.single_id import maps_one_id
 from crate.runtime.paths import make_directory, open_in_root
 from crate.storage.durable import write_all
 from crate.storage.inflate import inflated
@@ -21,7 +22,6 @@ from crate.storage.tar_fields import show
 from crate.storage.tar_reader import TarReader
 from crate.storage.tree_copy import copy_content
 from crate.storage.tree_writer import TreeWriter
-from crate.storage.unpack_process import maps_one_id
 
 if TYPE_CHECKING:
     from crate.build.copying import Entry, Selection
@@ -62,6 +62,10 @@ class EntryWriter:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HostError(
                     "cannot copy into the image: no space left", "free space, or give another --root"
+                ) from None
+            if error.errno == errno.EINVAL and self._owner:
+                raise Fault(
+                    "cannot give files to {}:{}: the ids are not mapped into the user namespace".format(*self._owner)
                 ) from None
             raise
         finally:

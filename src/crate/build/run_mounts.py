@@ -15,6 +15,7 @@ from crate.linux import mount as m
 from crate.linux import namespace
 from crate.linux.fs import O_PATH
 from crate.ns.lending import lend
+from crate.ns.single_id import owner_here
 from crate.oci import digest as digests
 from crate.runtime.mounts import MountOptions, apply_attributes, attach, bind_clone, file_system
 from crate.runtime.paths import open_in_root
@@ -255,7 +256,7 @@ def _memory_file(stack: ExitStack, content: bytes, mode: int, uid: int, gid: int
         fd = os.open("content", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=file_fs)
         try:
             write_all(fd, content)
-            os.fchown(fd, uid, gid)
+            os.fchown(fd, *owner_here(uid, gid))
             os.fchmod(fd, mode)
         finally:
             os.close(fd)

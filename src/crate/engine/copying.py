@@ -117,7 +117,7 @@ def copy(engine: Engine, source: str, target: str, options: dict[str, Any]) -> N
                 roots[container.id] = views[container.id].__enter__()
         sides = [_side(path, one, roots) for path, one in zip((from_path, to_path), ends, strict=True)]
         if to_name and not from_name and from_path == "-":
-            _extract(sides[1], options)
+            _extract(sides[1], options, engine.roots.rootless)
         elif from_name and not to_name and to_path == "-":
             _archive(sides[0], _follows(options))
         else:
@@ -234,8 +234,9 @@ def _archive(source: Side, follow: bool) -> None:
     archive.finish()
 
 
-def _extract(target: Side, options: dict[str, Any]) -> None:
+def _extract(target: Side, options: dict[str, Any], rootless: bool) -> None:
     """Unpacks standard input, a tar archive, compressed or not, into a directory."""
+    from crate.ns.single_id import maps_one_id
     from crate.storage.inflate import inflated
     from crate.storage.tar_reader import TarReader
     from crate.storage.tree_writer import TreeWriter
@@ -247,7 +248,8 @@ def _extract(target: Side, options: dict[str, Any]) -> None:
     writer = TreeWriter(
         end.open_directory(),
         whiteouts=False,
-        owner=_owner(target, options),
+        rootless=rootless,
+        owner=_owner(target, options) or ((0, 0) if rootless and maps_one_id() else None),
         replaces=bool(options.get("overwrite")),
     )
     try:

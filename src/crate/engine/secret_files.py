@@ -12,6 +12,7 @@ import os
 from crate.engine.user_namespaces import outside
 from crate.errors import HostError
 from crate.linux import mount as m
+from crate.ns.single_id import owner_here
 from crate.oci import json
 from crate.plan.secrets import DIRECTORY
 from crate.runtime.mounts import MountOptions, file_system
@@ -132,7 +133,7 @@ def _write(fd: int, name: str, container: Container, use: dict[str, Any], value:
     file_fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=fd)
     try:
         write_all(file_fd, value)
-        os.fchown(file_fd, *outside(container.record, uid, gid))
+        os.fchown(file_fd, *owner_here(*outside(container.record, uid, gid)))
         os.fchmod(file_fd, use["mode"])
     finally:
         os.close(file_fd)

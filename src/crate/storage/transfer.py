@@ -17,6 +17,10 @@ from crate.storage.trash import remove_tree_at
 from crate.storage.tree_copy import copy_content
 from crate.storage.tree_walk import directories, is_mount_point, open_regular, xattrs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BENEATH = fs.RESOLVE_BENEATH | fs.RESOLVE_NO_SYMLINKS
@@ -202,19 +206,14 @@ class Transfer:
                 os.mknod(target, found.st_mode, found.st_rdev, dir_fd=target_fd)
             except PermissionError:
                 return  # a device, in a user namespace
-        os.chown(target, *owner, dir_fd=target_fd, follow_symlinks=False)
+        _give(lambda: os.chown(target, *owner, dir_fd=target_fd, follow_symlinks=False))
         times = (found.st_atime_ns, found.st_mtime_ns)
         os.utime(target, ns=times, dir_fd=target_fd, follow_symlinks=False)
 
     def _attributes(self, source_fd: int, target_fd: int) -> None:
         found = os.fstat(source_fd)
         owner = self._owner or (found.st_uid, found.st_gid)
-        try:
-            os.fchown(target_fd, *owner)
-        except OSError as error:
-            # An ordinary user cannot give files away, and an id may not be mapped: they stay the user's own.
-            if error.errno not in (errno.EPERM, errno.EINVAL) or not _is_rootless():
-                raise
+        _give(lambda: os.fchown(target_fd, *owner))
         os.fchmod(target_fd, stat.S_IMODE(found.st_mode))
         for key, value in xattrs(source_fd).items():
             try:
@@ -223,6 +222,15 @@ class Transfer:
                 if error.errno not in _NO_ATTRIBUTE:
                     raise
         os.utime(target_fd, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _give(change: Callable[[], None]) -> None:
+    """Changes an owner. An ordinary user cannot give files away, and an id may not be mapped: they stay the user's."""
+    try:
+        change()
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL) or not _is_rootless():
+            raise
 
 
 def _is_rootless() -> bool:

@@ -6,6 +6,7 @@ import os
 from _signal import SIG_IGN, SIGINT, signal
 
 from crate.errors import CrateError, HostError
+from crate.ns.single_id import maps_one_id
 from crate.oci import json
 from crate.storage.tar_reader import TarReader
 from crate.storage.tree_writer import TreeWriter
@@ -55,12 +56,6 @@ def _unpack(target: str, flags: Sequence[str]) -> dict[str, Any]:
         "whiteouts": [os.fsdecode(path) for path in unpacked.whiteouts],
         "links": [[os.fsdecode(target), os.fsdecode(name)] for target, name in unpacked.links],
     }
-
-
-def maps_one_id() -> bool:
-    """Does our user namespace map a single id, for want of subordinate ones?"""
-    with open("/proc/self/uid_map", "rb") as uid_map:
-        return sum(int(line.split()[2]) for line in uid_map) == 1
 
 
 def _set_name(name: str) -> None:
