@@ -234,6 +234,36 @@ def test_ports_begin_to_lead_to_a_network_that_came_later(crate: Crate, address:
     until(lambda: page() == b"served\n", seconds=30, what="the page once more")
 
 
+def test_reload_of_several_containers(crate: Crate) -> None:
+    """The rules go in for all of them, whoever is named; the ids of those named are told."""
+    ids = {}
+    for name, network in (("one", "first"), ("two", "second"), ("three", "second")):
+        if name != "three":
+            crate.ok("network", "create", network)
+        ids[name] = crate.ok("run", "-d", "--name", name, "--network", network, "-p", "127.0.0.1::80", IMAGE, *SERVER)
+    ports = [crate.ok("port", name, "80").rpartition(":")[2] for name in ids]
+
+    def reached() -> list[bool]:
+        pages = (["curl", "-s", "-m", "5", f"http://127.0.0.1:{port}/"] for port in ports)
+        return [subprocess.run(page, check=False, capture_output=True).stdout == b"served\n" for page in pages]
+
+    def flush() -> None:
+        sh(f"nft delete table inet crate_test_{crate.mark}")
+        assert not any(reached())
+
+    until(lambda: all(reached()), what="the pages")
+    for named in (["two", "one"], ["--latest"], ["--all"]):
+        flush()
+        told = crate.ok("network", "reload", *named).splitlines()
+        expected = list(ids) if named == ["--all"] else ["three"] if named == ["--latest"] else named
+        assert sorted(told) == sorted(ids[name] for name in expected)
+        assert all(reached())
+    flush()
+    assert '"nobody" found: no such container' in crate.fails(125, "network", "reload", "one", "nobody")
+    crate.ok("network", "reload", "one")
+    assert all(reached())
+
+
 def test_routes_reach_the_container(crate: Crate, subnet: str) -> None:
     gateway = subnet.replace(".0/24", ".7")
     routes = ["--route", f"203.0.113.0/24,{gateway}", "--route", f"198.51.100.0/24,{gateway},77"]
