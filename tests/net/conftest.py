@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from net.scene import Net, free_subnet, sh
+from net.scene import Net, Roots, free_subnet, sh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +28,16 @@ def net(tmp_path: Path) -> Iterator[Net]:
 def net6(tmp_path: Path) -> Iterator[Net]:
     """A network with IPv4 and IPv6; what a host changes to forward IPv6 is put back."""
     conf = Path("/proc/sys/net/ipv6/conf")
-    before = {path: path.read_text() for path in [*conf.glob("*/accept_ra"), conf / "all/forwarding"]}
+    before = {}
+    for path in [*conf.glob("*/accept_ra"), conf / "all/forwarding"]:
+        with suppress(FileNotFoundError):  # others' interfaces come and go
+            before[path] = path.read_text()
     made = Net(tmp_path, free_subnet(), f"fd00:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64")
+    made.roots = Roots(tmp_path / "six")  # a store of its own: the default network has one name
     yield made
     made.remove()
     for path, value in before.items():
-        if path.exists():
+        with suppress(FileNotFoundError):
             path.write_text(value)
 
 
