@@ -172,7 +172,7 @@ def test_a_server_that_says_nothing(silent: socket.socket, tmp_path: Path, monke
     monkeypatch.setattr(git_process, "SECONDS_MAX", 1.5)
     with pytest.raises(RegistryError, match="git took longer than 2 s"):
         fetch(GitSource(f"http://{place}"), str(tmp_path))
-    assert not processes(place), "nor does what git had started go on"
+    until(lambda: not processes(place), what="nor does what git had started go on")
 
 
 @requires("root", "busybox", "overlay")

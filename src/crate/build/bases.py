@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from crate.build.state import State
 from crate.errors import CrateError, HostError, NotFoundError
-from crate.image import pull
 from crate.image.progress import Progress
 from crate.image.wanted import fits
 from crate.linux.process import PR_SET_PDEATHSIG, fork_child, prctl, set_name
@@ -94,6 +93,7 @@ def _pull(
     roots: Roots, settings: Settings, name: str, policy: str, options: Mapping[str, Any], write_fd: int
 ) -> NoReturn:
     """Process `crate:pull`: a child of a stage's process, tells on its pipe, a line of JSON each; ends with 0."""
+    from crate.image import pull
 
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # the stage has gone: nobody wants it any more
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from crate.build import agents
 from crate.build.arguments import Arguments
 from crate.build.cache_exchange import bring_in, push_apart, take_out
 from crate.build.file_digests import FileDigests
 from crate.build.finishing import finish
 from crate.build.outputs import write_files, write_image
+from crate.build.records import dataclass, replace
 from crate.build.session import Session
 from crate.build.stage_build import StageBuild
 from crate.build.stages import Resolver, resolve
@@ -23,6 +23,7 @@ from crate.storage.trash import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from crate.build.display import Display
     from crate.build.material import Material
@@ -127,7 +128,7 @@ def build_target(roots: Roots, settings: Settings, request: Request, material: M
     try:
         wanted = graph.wanted[::-1] if request.backwards else graph.wanted
         workers = Workers(directory, wanted, build_stage, display, request.jobs)
-        with agents.serve(request.agents, directory) as session.agents:
+        with _agents(request, directory) as session.agents:
             workers.run()
         states = [workers.state(index) for index in graph.wanted]
     finally:
@@ -135,3 +136,12 @@ def build_target(roots: Roots, settings: Settings, request: Request, material: M
         remove_tree(f"{roots.graphroot}/stage", os.path.basename(directory))
     arguments.taken.update(workers.taken)
     return Built(states, arguments.not_consumed())
+
+
+def _agents(request: Request, directory: str) -> AbstractContextManager[dict[str, str]]:
+    """The sockets of --ssh, while the stages are built."""
+    if not request.agents:
+        return nullcontext({})
+    from crate.build import agents
+
+    return agents.serve(request.agents, directory)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crate.build.bases import find_image
+from crate.build.records import dataclass
 from crate.errors import CrateError, HostError, UsageError
-from crate.image import load, making, push, save
+from crate.image import making
 from crate.linux.process import fork_child
 from crate.oci import json, moment
 from crate.storage import build_cache, images, layers
@@ -73,6 +73,8 @@ def bring_in(
 ) -> None:
     """Takes the records of caches in, with their layers. One that is not there is no error: `note` is told."""
     for place in places:
+        from crate.image import load
+
         try:
             if place.directory:
                 policy = request.pull_options.get("signature_policy")
@@ -131,6 +133,8 @@ def take_out(
 ) -> None:
     """Writes the cache of stages, the target's last. Raises what a push raises, HostError."""
     for place in places:
+        from crate.image import save
+
         made = [_image(roots, state) for state in (states if place.directory else states[-1:])]
         try:
             if place.directory:
@@ -164,6 +168,8 @@ def push_apart(roots: Roots, settings: Settings, image: str, destination: str, o
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
 
     def child() -> NoReturn:
+        from crate.image import push
+
         answer: dict[str, Any] = {}
         try:
             push.push(roots, settings, image, destination, options)

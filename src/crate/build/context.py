@@ -13,14 +13,13 @@ standard input. An ignore file is `<Dockerfile>.containerignore`, `<Dockerfile>.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crate.build import git_source, ignore
 from crate.build.archives import is_archive_head
+from crate.build.records import dataclass, field
 from crate.build.tree import Tree
 from crate.errors import NotFoundError, UsageError
-from crate.registry.endpoint import Settings
 from crate.runtime.paths import open_in_root
 from crate.storage import staging
 from crate.storage.trash import remove_tree
@@ -29,6 +28,7 @@ from crate.storage.unpack import Unpacker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crate.registry.endpoint import Settings
     from crate.storage.roots import Roots
 
 DOCKERFILES = ("Containerfile", "Dockerfile", "dockerfile")

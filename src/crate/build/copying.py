@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crate.build import go_match
@@ -20,6 +19,7 @@ from crate.build.archives import is_archive
 from crate.build.dockerfile_error import Fault
 from crate.build.file_digests import FileDigests
 from crate.build.ignore import Matched, Patterns
+from crate.build.records import dataclass
 from crate.oci import digest as digests
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ DIRECTORY, FILE, SYMLINK, LINK, DEVICE, FIFO, ARCHIVE = (
 _SEVERAL = "when using COPY or ADD with more than one source, the destination must be a directory and end with a /"
 
 
-@dataclass(slots=True)
 class Entry:
     """One thing to be written at `path` (relative to the image's root, clean, no slash at its end).
 
@@ -51,19 +50,40 @@ class Entry:
     is (major, minor). `content` is the SHA-256 of a file or archive. `mtime_ns` is not part of the digest.
     """
 
-    path: str
-    kind: str
-    mode: int
-    uid: int = 0
-    gid: int = 0
-    size: int = 0
-    mtime_ns: int = 0
-    source: str = ""
-    target: str = ""
-    device: tuple[int, int] = (0, 0)
-    xattrs: dict[bytes, bytes] = field(default_factory=dict)
-    content: bytes = b""
-    data: bytes | None = None
+    __slots__ = (
+        *("path", "kind", "mode", "uid", "gid", "size", "mtime_ns", "source", "target", "device", "xattrs", "content"),
+        "data",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        kind: str,
+        mode: int,
+        uid: int = 0,
+        gid: int = 0,
+        size: int = 0,
+        mtime_ns: int = 0,
+        source: str = "",
+        target: str = "",
+        device: tuple[int, int] = (0, 0),
+        xattrs: dict[bytes, bytes] | None = None,
+        content: bytes = b"",
+        data: bytes | None = None,
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+        self.size = size
+        self.mtime_ns = mtime_ns
+        self.source = source
+        self.target = target
+        self.device = device
+        self.xattrs = {} if xattrs is None else xattrs
+        self.content = content
+        self.data = data
 
 
 @dataclass
@@ -232,9 +252,8 @@ class _Selecting:
     def heredoc(self, name: str, content: bytes) -> None:
         """A file made of a heredoc."""
         path = self._beneath(name.strip("/")) if self.into_directory else self._destination
-        hasher = digests.hasher()
-        hasher.update(content)
-        entry = Entry(path, FILE, 0o644, size=len(content), content=hasher.digest(), data=content)
+        digest = bytes.fromhex(digests.split(digests.of(content))[1])
+        entry = Entry(path, FILE, 0o644, size=len(content), content=digest, data=content)
         self._put(self._ruled(entry))
 
     def _beneath(self, relative: str) -> str:
@@ -315,12 +334,12 @@ def _match_parts(tree: Tree, directory: str, parts: list[str]) -> Iterator[tuple
 
 def _digest(entries: Iterable[Entry]) -> str:
     """Of paths, kinds, modes, owners, contents, links, devices and attributes; not of times, sizes and sources."""
-    hasher = digests.hasher()
+    pieces: list[bytes] = []
     for entry in entries:
         path, target = os.fsencode(entry.path), os.fsencode(entry.target)
         head = f"{entry.kind} {entry.mode:o} {entry.uid} {entry.gid} {entry.device[0]} {entry.device[1]} "
         head += f"{len(path)} {len(target)} {len(entry.content)} {len(entry.xattrs)} "
-        hasher.update(head.encode() + path + target + entry.content)
+        pieces += (head.encode(), path, target, entry.content)
         for name, value in sorted(entry.xattrs.items()):
-            hasher.update(b"%d %d " % (len(name), len(value)) + name + value)
-    return f"sha256:{hasher.hexdigest()}"
+            pieces.append(b"%d %d " % (len(name), len(value)) + name + value)
+    return digests.of(b"".join(pieces))

@@ -9,12 +9,11 @@ decisions/0130 says why the parser is our own.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from crate.build.dockerfile_error import DockerfileError, Fault, located
 from crate.build.grammar import Written, instruction
 from crate.build.instructions import Arg, Dockerfile, From, Instruction, Stage
 from crate.build.lines import LineReader
+from crate.build.records import replace
 
 _SIZE_MAX = 16 << 20
 

@@ -7,13 +7,13 @@ RUN, CMD and ENTRYPOINT are left to the shell; ARG is the matter of `arguments`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crate.build import instructions as kinds
 from crate.build.dockerfile_error import Fault, located
 from crate.build.expansion import Expansion, Lexer
 from crate.build.mounts import parse_mount
+from crate.build.records import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

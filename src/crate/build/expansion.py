@@ -12,10 +12,10 @@ replacement". Which instructions are expanded is the matter of `expanding`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crate.build.dockerfile_error import Fault
+from crate.build.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

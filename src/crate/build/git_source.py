@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from crate.build import git_process
+from crate.build.records import dataclass, replace
 from crate.errors import HostError, RegistryError, UsageError
 from crate.runtime.paths import open_in_root
 

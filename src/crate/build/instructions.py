@@ -6,8 +6,9 @@ are those of the reference of the Dockerfile language. Not for the effect that a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from crate.build.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ continues the line; blanks at the begin of the next one are kept.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crate.build.directives import Directives
 from crate.build.dockerfile_error import Fault, located
+from crate.build.records import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crate.build.context import ContextOpener, image_of, read_dockerfile
 from crate.build.dockerfile import parse
+from crate.build.records import dataclass
 from crate.errors import UsageError
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crate.build.dockerfile_error import Fault, suggestion
+from crate.build.records import dataclass
 from crate.errors import UsageError
 from crate.plan.quantities import size_bytes
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crate.build.records import dataclass, field
 from crate.errors import HostError, UsageError
-from crate.image import save
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from crate.storage.durable import write_all
 from crate.storage.rootfs import mount_layers
@@ -141,6 +140,8 @@ def _write_directory(root_fd: int, path: str) -> None:
 
 def write_image(roots: Roots, record: ImageRecord, names: Sequence[str], output: Output) -> None:
     """The image, for `oci` and `docker`. HostError."""
+    from crate.image import save
+
     chosen = [(record, list(names))]
     try:
         if output.fields.get("tar", "").lower() in ("false", "0"):

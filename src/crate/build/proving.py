@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crate.build.builder import build_target
+from crate.build.records import replace
 from crate.build.tree import Tree
 from crate.storage import layers, staging
 from crate.storage.trash import remove_tree

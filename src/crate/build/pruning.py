@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crate.build.records import dataclass, field
 from crate.errors import StateError
 from crate.storage import build_cache, image_record, images, layers
 from crate.storage.changes import usage

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crate.build.records import dataclass, field
 from crate.errors import UsageError
 from crate.oci import platform as platforms
 

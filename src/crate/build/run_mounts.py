@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
 
 from crate.build.cache_mounts import take_caches
 from crate.build.copying import Rules, select
 from crate.build.dockerfile_error import Fault
+from crate.build.records import dataclass, field
 from crate.linux import mount as m
 from crate.linux import namespace
 from crate.linux.fs import O_PATH

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crate.build.records import dataclass, field
 from crate.build.request import KEYED_OPTIONS
 from crate.errors import UsageError
 

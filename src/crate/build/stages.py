@@ -6,13 +6,13 @@ of a stage. Stages are looked for before contexts and images, a later stage of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crate.build import instructions as kinds
 from crate.build.dockerfile import parse_trigger
 from crate.build.dockerfile_error import Fault, located, suggestion
 from crate.build.expansion import Lexer
+from crate.build.records import dataclass
 from crate.errors import UsageError
 from crate.oci import platform as platforms
 

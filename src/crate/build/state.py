@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from crate.build.records import dataclass, field
 from crate.oci import digest as digests
 from crate.oci import json
 
@@ -45,7 +45,7 @@ class State:
 
     def to_json(self) -> str:
         """All of it as text."""
-        return json.dumps(asdict(self))
+        return json.dumps(vars(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> State:

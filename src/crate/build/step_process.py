@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import select
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crate import cgroup
 from crate import plan as planning
+from crate.build.records import dataclass, field
 from crate.build.stubs import Stubs
 from crate.cgroup.mounts import mounts_of
 from crate.errors import CrateError, HostError, UsageError

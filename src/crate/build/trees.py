@@ -8,7 +8,6 @@ from crate.build import bases
 from crate.build.stages import CONTEXT, IMAGE, STAGE, Source
 from crate.build.tree import Tree
 from crate.errors import NotFoundError, UsageError
-from crate.image import transports
 from crate.oci import platform as platforms
 from crate.storage.rootfs import mount_layers
 
@@ -97,7 +96,7 @@ class Trees:
     def _named(self, name: str) -> str:
         """A name of the Dockerfile. UsageError where somebody else's asks for a file of this host."""
         session = self._session
-        if session.is_foreign and name != session.request.base and transports.from_registry(name) is None:
+        if session.is_foreign and name != session.request.base and _is_archive(name):
             raise UsageError(
                 f"cannot use {name}: the Dockerfile is not of this host, so it may read no files of it",
                 "--build-context NAME=oci-layout://PATH, or crate load, gives an image to it",
@@ -119,3 +118,10 @@ class Trees:
                 f"--build-context {source.name}=docker-image://NAME",
             )
         return self.image(image, platform)
+
+
+def _is_archive(name: str) -> bool:
+    """Does a name mean an archive of this host?"""
+    from crate.image import transports
+
+    return transports.from_registry(name) is None

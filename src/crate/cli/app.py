@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HOT = (
     "container.run", "container.create", "container.start", "container.stop", "container.kill", "container.rm",
     "container.exec", "container.logs", "container.ps", "container.wait", "container.inspect", "system.inspect",
-    "image.images", "container.shell",
+    "image.images", "image.build", "container.shell",
 )  # fmt: skip
 
 _debug = False
