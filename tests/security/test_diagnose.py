@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import signal
+import struct
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -248,6 +249,14 @@ def test_no_new_privileges(crate: Crate) -> None:
     assert found.rule.startswith("no_new_privs") and found.options == ["--security-opt no-new-privileges=false"]
     result = crate(*RUN, "--security-opt", "no-new-privileges", *found.options[0].split(), *command)
     assert result.out == "0\n" and report(result.err) == []  # a traced set-user-ID program has its rights
+    chown = root / "bin/chown"
+    shutil.copy("/bin/busybox", chown)
+    os.setxattr(chown, "security.capability", struct.pack("<5I", 0x02000001, 1, 0, 0, 0))  # CAP_CHOWN
+    capable = ("--user", "1000", "--rootfs", str(root), "chown", "1000", "/etc")
+    refused = report(crate(*RUN, "--security-opt", "no-new-privileges", *capable).err)
+    assert [one.call for one in refused] == ["execve /bin/chown", "chown /etc"], refused
+    assert refused[0].rule.startswith("no_new_privs: a program with file capabilities")
+    assert crate(*RUN, *refused[0].options[0].split(), *capable).err == "diagnosis: nothing was refused\n"
 
 
 @pytest.mark.requires("landlock")
@@ -394,6 +403,22 @@ def test_tracer_killed_ends_the_container(crate: Crate, busybox: str) -> None:
     _, err = process.communicate(timeout=10)
     assert process.returncode == 137 and crate.ok("ps", "-aq") == ""
     assert err == "diagnosis: incomplete, its tracer was killed, and the container with it\n"
+
+
+@pytest.mark.requires("root")
+def test_users_of_the_hosts_root(crate: Crate, busybox: str, probe: Path) -> None:
+    mount = ("-v", f"{probe}:/probe:ro")
+    mapped = ("--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536")
+    script = ("sh", "-c", "mknod /x c 1 3; /probe clock; chmod 700 /sys")
+    mknod, clock, chmod = report(crate(*RUN, *mount, *mapped, busybox, *script).err)
+    assert mknod.rule == "user namespace: mknodat needs CAP_MKNOD on the host" and mknod.options == ["--userns host"]
+    assert clock.options == ["--userns host --cap-add SYS_TIME"]
+    assert (chmod.call, chmod.options) == ("chmod /sys", ["--privileged"])
+    result = crate(*RUN, *mount, *clock.options[0].split(), busybox, *script)
+    assert [one.call for one in report(result.err)] == ["chmod /sys"] and result.out == "clock ok\n", result
+    # ids are told as the container knows them
+    (found,) = report(crate(*RUN, *mapped, "--user", "7", busybox, "mkdir", "/etc/made").err)
+    assert found.rule == "mode: /etc is 0:0 0755, the program 7:0"
 
 
 @pytest.mark.requires("unprivileged-user")

@@ -1,10 +1,10 @@
 """The monitor: one process a container, which starts it, serves its streams, and records how it ended.
 
 Process `crate:monitor`: forked by a caller that has one thread; leader of its own session, holds no lock. Its only
-child is the container's init (and pasta, where the network is rootless). It serves the caller on an inherited socket
-and later ones on `attach.sock`. It ends after the container has, when everything that others can observe was
-released, the clients were answered and the rest was cleaned away. Its SIGKILL kills the container (PR_SET_PDEATHSIG);
-the next command that looks heals what is left.
+child is the container's init (and pasta, where the network is rootless; and a tracer, see refusals/). It serves the
+caller on an inherited socket and later ones on `attach.sock`. It ends after the container has, when everything that
+others can observe was released, the clients were answered and the rest was cleaned away. Its SIGKILL kills the
+container (PR_SET_PDEATHSIG); the next command that looks heals what is left.
 """
 
 from __future__ import annotations

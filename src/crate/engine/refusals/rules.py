@@ -101,17 +101,24 @@ class Judge:
         return Refusal(f"{call.name} {calls.visible(path)}", "", finding[0], tuple(finding[1])) if finding else None
 
     def executed(self, tracee: Tracee) -> Refusal | None:
-        """A set-user-ID program that got no rights, since no_new_privs was set."""
+        """A program whose file gives rights, and that got none, since no_new_privs was set."""
         try:
             status = os.stat(f"/proc/{tracee.pid}/exe")
             identity = tracee.identity
         except (OSError, ValueError, LookupError):
             return None  # it has just been killed
-        gains = status.st_mode & stat.S_ISUID and status.st_uid != identity.uid
-        if not (identity.no_new_privs and gains):
+        if not identity.no_new_privs:
+            return None
+        if status.st_mode & stat.S_ISUID and status.st_uid != identity.uid:
+            kind = "set-user-ID program"
+        elif status.st_mode & stat.S_ISGID and status.st_gid != identity.gid:
+            kind = "set-group-ID program"
+        elif _has_file_capabilities(tracee) and tracee.inside("uid", identity.uid):
+            kind = "program with file capabilities"
+        else:
             return None
         path = calls.visible(tracee.link("exe"))
-        rule = "no_new_privs: a set-user-ID program keeps its caller's rights"
+        rule = f"no_new_privs: a {kind} keeps its caller's rights"
         return Refusal(f"execve {path}", "", rule, ("--security-opt no-new-privileges=false",))
 
     def _words(self, tracee: Tracee, call: Call) -> str:
@@ -127,7 +134,7 @@ class Judge:
             return None
         needed = calls.capability_of(tracee, call)
         if needed and self._is_beyond_users(tracee, call, needed):
-            return f"user namespace: {call.name} needs CAP_{needed} on the host", self._host_options()
+            return f"user namespace: {call.name} needs CAP_{needed} on the host", self._host_options(tracee, needed)
         opening = self._opening(call, needed)
         if opening:
             rule = f"seccomp: the profile allows {call.name} only with a capability"
@@ -204,11 +211,13 @@ class Judge:
 
     def _of_capability(self, tracee: Tracee, call: Call, needed: str) -> Finding | None:
         if self._is_beyond_users(tracee, call, needed):
-            return f"user namespace: {call.name} needs CAP_{needed} on the host", self._host_options()
+            return f"user namespace: {call.name} needs CAP_{needed} on the host", self._host_options(tracee, needed)
         if tracee.has(NUMBERS[f"CAP_{needed}"]):
             if tracee.is_in_initial_users():
                 return None
-            return f"user namespace: CAP_{needed} is there, but the host's is asked for", self._host_options()
+            return f"user namespace: CAP_{needed} is there, but the host's is asked for", self._host_options(
+                tracee, needed
+            )
         rule = f"capability: CAP_{needed} is missing"
         if self.files.own_change(tracee):
             return f"{rule}: the program gave it up itself", []
@@ -220,9 +229,12 @@ class Judge:
     def _is_beyond_users(self, tracee: Tracee, call: Call, needed: str) -> bool:
         return calls.is_of_the_host(call, needed) and not tracee.is_in_initial_users()
 
-    def _host_options(self) -> list[str]:
+    def _host_options(self, tracee: Tracee, needed: str) -> list[str]:
         """What gives the container the host's user namespace: nothing does for an ordinary user."""
-        return [] if self._rootless else ["--userns host"]
+        if self._rootless:
+            return []
+        lacks = "" if f"CAP_{needed}" in self._capabilities else f" --cap-add {needed}"
+        return [self._with_user(tracee, f"--userns host{lacks}")]
 
     def _with_user(self, tracee: Tracee, option: str) -> str:
         return option if tracee.inside("uid", tracee.identity.uid) == 0 else f"{option} --user 0"
@@ -234,3 +246,10 @@ class Judge:
         number = f"{os.major(device)}:{os.minor(device)}"
         rule = f"device: the cgroup's rules do not allow {kind} {number}"
         return rule, [f"--device-cgroup-rule '{kind} {number} rwm'"]
+
+
+def _has_file_capabilities(tracee: Tracee) -> bool:
+    try:
+        return bool(os.getxattr(f"/proc/{tracee.pid}/exe", "security.capability"))
+    except OSError:
+        return False
