@@ -51,6 +51,23 @@ def test_directories(crate: Crate, busybox: str) -> None:
     assert "no such directory" in crate.fails(125, "shell", "--reset", "--dir", "/no-such", IMAGE, "true")
 
 
+def test_several_at_once_make_one(crate: Crate, busybox: str) -> None:
+    calls = [crate.popen("shell", IMAGE, "echo", "in", cwd=crate.place / "home") for _ in range(4)]
+    assert [call.communicate(timeout=60) for call in calls] == [("in\n", "")] * 4
+    assert len(crate.ok("ps", "-aq").split()) == 1
+
+
+def test_homes(crate: Crate, busybox: str) -> None:
+    """One that is not there, and one that is a link: what lies in it has the path by which it is mounted."""
+    away = crate("shell", IMAGE, "pwd", HOME="/no-such", cwd=crate.place)
+    assert (away.out, away.status) == ("/\n", 0) and "is not in this shell: starting in / " in away.err
+    crate.ok("shell", "--rm", IMAGE)
+    (crate.place / "link").symlink_to("home")
+    (crate.place / "home/work").mkdir()
+    link = f"{crate.place}/link"
+    assert crate.ok("shell", IMAGE, "pwd", HOME=link, cwd=crate.place / "home/work") == f"{link}/work"
+
+
 def test_name_that_is_taken(crate: Crate, busybox: str) -> None:
     crate.ok("create", "--name", NAME, IMAGE, "true")
     assert f"the container {NAME} is another" in crate.fails(125, "shell", IMAGE, "true")

@@ -10,7 +10,7 @@ import os
 
 from crate import hotcore
 from crate.engine import containers
-from crate.errors import NotFoundError, StateError, UsageError
+from crate.errors import NameInUseError, NotFoundError, StateError, UsageError
 from crate.plan.pod import PROGRAM
 
 TYPE_CHECKING = False
@@ -121,13 +121,24 @@ def enter(engine: Engine, image: str, command: list[str], options: dict[str, Any
     container = find(engine, image)
     if container is None:
         with hotcore.Apart(""):
-            container = _make(engine, image, caller, options)
+            container = _make_once(engine, image, caller, options)
     elif options.get("dir"):
         _check_directories(container, options["dir"])
     if container.state(engine)["status"] != "running":
         with hotcore.Apart(""):
             _start(engine, container)
     return engine_exec.exec(engine, container, _call(engine, container, caller, command, options))
+
+
+def _make_once(engine: Engine, image: str, caller: Caller, options: dict[str, Any]) -> Container:
+    """A new shell, or the one that another call has made meanwhile."""
+    try:
+        return _make(engine, image, caller, options)
+    except NameInUseError:
+        found = find(engine, image)
+        if found is None:
+            raise
+        return found
 
 
 def _start(engine: Engine, container: Container) -> None:
@@ -148,9 +159,10 @@ def _call(
         for key, value in os.environ.items()
         if key in _PASSED or any(word[-1] == "*" and key.startswith(word[:-1]) for word in _PASSED)
     ]
-    place = caller.cwd
-    if not any(place == one or place.startswith(f"{one}/") for one in _visible(container)):
-        place = "/root" if options.get("root") else caller.home
+    visible = _visible(container)
+    place = _seen(caller.cwd, visible)
+    if not place:
+        place = "/root" if options.get("root") else _seen(caller.home, visible) or "/"
         if engine.warn and place != caller.cwd:
             engine.warn(
                 f"{caller.cwd} is not in this shell: starting in {place} (crate shell --reset --dir {caller.cwd})"
@@ -171,6 +183,18 @@ def _visible(container: Container) -> list[str]:
     return [str(mount["destination"]) for mount in container.record["mounts"]]
 
 
+def _seen(path: str, visible: list[str]) -> str:
+    """The path by which the shell has it, "" for none: a home that is a link is mounted at the link's place."""
+    for one in visible:
+        if path == one or path.startswith(f"{one}/"):
+            return path
+    for one in visible:
+        real = os.path.realpath(one)
+        if path == real or path.startswith(f"{real}/"):
+            return one + path[len(real) :]
+    return ""
+
+
 def _check_directories(container: Container, directories: list[str]) -> None:
     for path in directories:
         if os.path.abspath(path) not in _visible(container):
@@ -187,6 +211,8 @@ def _make(engine: Engine, image: str, caller: Caller, options: dict[str, Any]) -
     for path in options.get("dir") or ():
         if not os.path.isdir(path):
             raise UsageError(f"cannot use --dir {path}: no such directory")
+        if ":" in path:
+            raise UsageError(f"cannot use --dir {path}: there is a colon in it", "a link without one, say")
         directories.append(os.path.abspath(path))
     kept: list[str] = []
     for path in dict.fromkeys(directories):

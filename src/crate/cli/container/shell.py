@@ -83,8 +83,8 @@ def declare(app: Typer) -> None:
         description="""
             The shell is a container that stays between calls, one for each image: what is installed in it (--root) is
             there the next time. It has your user and home, /tmp, the network, the ssh agent, locale and terminal of the
-            host; it is no confinement. Without an image it is that of the setting shell.image, the last one used, or
-            the distribution of the host.
+            host; it is no confinement. Without an image it is that of the setting shell.image, that of the shell made
+            last, or the distribution of the host.
         """,
         examples="""
             crate shell debian:bookworm
