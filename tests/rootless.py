@@ -82,6 +82,7 @@ REASONS: dict[str, str] = {
     "runtime/test_process.py::test_killed_by_signal": "/proc is mounted by who owns the pid namespace",
     "runtime/test_process.py::test_limit_that_linux_does_not_have_is_told": _CGROUP,
     "runtime/test_rootfs.py::test_devices_of_the_spec": _DEVICES,
+    "security/test_escape.py::test_device_that_becomes_a_link_while_it_is_made": _DEVICES,
     "security/test_escape.py::test_hostile_passwd[_device]": _DEVICES,
     "security/test_interpreter.py::test_that_cannot_be_protected_enters_no_container": _MOUNT,
     "security/test_introspection.py::test_of_root": _OTHER,
@@ -98,6 +99,7 @@ REASONS: dict[str, str] = {
 }
 #: the same, where the user has no cgroup of its own
 WITHOUT_CGROUP = (
+    "reliability/test_kill_pods.py::test_monitor_of_a_paused_sandbox_killed",
     "build/test_run.py::test_limits_hold_in_the_kernel",
     "cli/test_boot.py::test_a_cleaned_run_directory",
     "cli/test_clone.py::test_clone",
