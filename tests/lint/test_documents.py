@@ -11,6 +11,9 @@ from abilities import CHECKOUT
 from lint.test_files import shown, tracked
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TEST = re.compile(
+    r"\b((?:unit/)?(?:build|plan|cgroup|cli|net|ns|registry|reliability|runtime|security|storage)/test_\w+)(?:::(\w+))?"
+)
 DOCUMENTS = sorted(path for path in tracked() if path.suffix == ".md")
 
 
@@ -62,3 +65,13 @@ def test_each_decision_is_listed_once() -> None:
     assert len(numbers) == len(set(numbers)), "a number twice"
     listed = LINK.findall((folder / "README.md").read_text())
     assert [name for name in pages if name not in listed] == []
+
+
+@pytest.mark.parametrize("name", ["rootless.md", "security.md"])
+def test_tests_that_are_named_are_there(name: str) -> None:
+    missing = []
+    for file, test in TEST.findall((CHECKOUT / "docs" / name).read_text()):
+        path = CHECKOUT / "tests" / f"{file}.py"
+        if not path.exists() or (test and not re.search(rf"^ *(def|class) {test}\b", path.read_text(), re.MULTILINE)):
+            missing.append(f"{file}::{test}")
+    assert not missing
