@@ -72,6 +72,7 @@ REASONS: dict[str, str] = {
     "cli/test_trust.py": "gpg-agent wants a directory of a login's",
     "cli/test_userns.py": _IDS,
     "net": _NETWORK,
+    "registry/test_both_ways.py": _PODMAN,
     "registry/test_load.py::test_what_podman_saves": _PODMAN,
     "registry/test_login.py::test_podman_and_skopeo_share_them": _PODMAN,
     "registry/test_push.py::test_what_podman_pushed_is_pulled": _PODMAN,
