@@ -78,6 +78,10 @@ static long make(const char *call) {
         for (int i = 0; i < 3000; i++) { sprintf(name, "/n%d", i); mount("none", name, "tmpfs", 0, 0); }
         return 0;
     }
+    if (!strcmp(call, "numbers")) {
+        for (long i = 0; i < 20000; i++) syscall(getpid() * 100000L + i);
+        return 0;
+    }
     if (!strcmp(call, "threads")) {
         pthread_t threads[8];
         for (int i = 0; i < 8; i++) pthread_create(&threads[i], 0, in_thread, 0);
@@ -354,6 +358,24 @@ def test_hostile_programs(crate: Crate, busybox: str, probe: Path) -> None:
     many = crate(*RUN, *options, busybox, "/probe", "many")
     lines = many.err.splitlines()
     assert many.status == 0 and len(report(many.err)) == 200 and lines[-1] == "diagnosis: 2800 more, of other calls"
+
+
+def test_numbers_without_end_cost_no_memory(crate: Crate, busybox: str, probe: Path) -> None:
+    script = "/probe numbers; echo one; until [ -e /go ]; do sleep 0.1; done; /probe numbers; echo two; sleep 100"
+    options = ("-d", "--diagnose", "--name", "one", "--network", "none", "--security-opt", "seccomp=unconfined")
+    crate.ok("run", *options, "-v", f"{probe}:/probe:ro", busybox, "sh", "-c", script)
+    until(lambda: "one" in crate.ok("logs", "one").split())
+    (tracer,) = re.findall(
+        r"TracerPid:\t(\d+)", Path(f"/proc/{crate.inspect('one')['State']['Pid']}/status").read_text()
+    )
+
+    def resident() -> int:
+        return int(Path(f"/proc/{tracer}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    crate.ok("exec", "one", "touch", "/go")
+    until(lambda: "two" in crate.ok("logs", "one").split())
+    assert resident() - before < 1 << 20
 
 
 def test_detached_and_later(crate: Crate, busybox: str) -> None:

@@ -45,6 +45,8 @@ _LEFT_SECONDS = 3
 _OPENS = frozenset(("open", "openat", "openat2"))
 _LOOKED_AT = _OPENS | netlink.RECEIVES
 _FORKS = frozenset(("clone", "fork", "vfork"))
+#: more than all tables have; a hostile program makes up numbers without end
+_NAMES_MAX = 4096
 
 
 class _TimeIsOver(Exception):
@@ -173,7 +175,9 @@ class Tracer:
         key = architecture, number
         name = self._names.get(key)
         if name is None:
-            name = self._names[key] = calls.name_of(architecture, number)
+            name = calls.name_of(architecture, number)
+            if len(self._names) < _NAMES_MAX:
+                self._names[key] = name
         if -result not in CODES and name not in _LOOKED_AT and result != number and not self._held:
             return  # most calls: this function is what a diagnosis costs
         try:
