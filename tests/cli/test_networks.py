@@ -68,7 +68,10 @@ def test_life_of_a_network(crate: Crate) -> None:
     crate.ok("network", "rm", "idle")
     refused = crate.fails(2, "network", "rm", "back")
     assert "associated containers" in refused and "-f" in refused
+    table = f"nft list table inet crate_test_{crate.mark}"
+    assert bridge in sh(table)
     assert crate.ok("network", "rm", "-f", "-t", "0", "back") == "back"
+    assert bridge not in sh(table)
     assert link(bridge) == "" and crate.ok("ps", "-aq") == ""
     assert crate.fails(1, "network", "rm", "back").startswith("Error: no such network")
     assert crate("network", "rm", "-f", "back").status == 0

@@ -37,7 +37,7 @@ def remove(
         for key, record in list(records(directory)):
             if not is_alive(record):
                 nftables.bury(table, directory, key, record)
-    with LeaseDirectory(directory):  # made, if there is none: nobody leases an address meanwhile
+    with LeaseDirectory(directory) as leases:  # made, if there is none: nobody leases an address meanwhile
         for _, record in records(directory):
             if is_alive(record):
                 raise StateError(
@@ -46,7 +46,7 @@ def remove(
                 )
         if here:
             endpoint.driver_of(network["driver"]).remove(network, others)
-        if bridged:
+        if bridged and leases.note(nftables.NETWORK):
             _remove_from_firewall(table, network)
         if store.is_current(roots, network):
             store.remove(roots, network["name"])
@@ -78,9 +78,15 @@ def _remove_from_firewall(table: str, network: Network) -> None:
     """What asserts the table finds the network no more; until then these elements would match an interface to come."""
     subnets = [subnet["subnet"] for subnet in network["subnets"]]
     sets = nft_rules.network_elements(network["network_interface"], subnets, nftables.traits(network))
+    batches = [nft_messages.delete_elements(table, name, elements) for name, elements in sets.items()]
     with Netlink(NETLINK_NETFILTER) as netfilter:
-        for name, elements in sets.items():
+        try:
+            netfilter.request(nft_messages.batch([message for messages in batches for message in messages]))
+            return  # the kernel takes 10 ms for a batch
+        except OSError:
+            pass  # somebody flushed the table, or it lacks some of them
+        for messages in batches:
             try:
-                netfilter.request(nft_messages.batch(nft_messages.delete_elements(table, name, elements)))
+                netfilter.request(nft_messages.batch(messages))
             except OSError:
-                continue  # somebody flushed the table, or it never had them
+                continue
