@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.engines import buildah
 from bench.timing import Case, Row, alternate
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _HEAVY = "i=0; while [ $i -lt 3000000 ]; do i=$((i + 1)); done; echo $i > /{0}"
 
 
 def steps(stage: Stage, rounds: int) -> Iterator[Row]:
-    """Twenty steps, half of them RUN: without the cache, and with all of it."""
+    """Twenty steps, half of them RUN: without the cache, and with all of it; beside buildah too, in rows of its own."""
     place = _context(stage, "steps", f"FROM {stage.busybox}\n" + _twenty())
     (place / "file").write_text("content\n")
     options = ("build", "-q", "--layers", "--network", "none", "-t", "bench-steps")
@@ -26,6 +27,22 @@ def steps(stage: Stage, rounds: int) -> Iterator[Row]:
         for engine in stage.engines:
             engine(*options, str(place))  # the cache is filled, and the base image there
         yield from alternate(title, [_case(engine, *options, *more, str(place)) for engine in stage.engines], rounds)
+    yield from _beside_buildah(stage, place, options, rounds)
+
+
+def _beside_buildah(stage: Stage, place: Path, options: tuple[str, ...], rounds: int) -> Iterator[Row]:
+    """buildah's figures stand in podman's column, whose name the title takes back. Its time grows with the number of
+    images in its store, which each cold round adds twenty to: the warm ones come first.
+    """
+    peer = buildah(stage.place, stage.run)
+    words = {"crate": options, "buildah": ("bud", "--tls-verify=false", *options[1:])}
+    for title, more in (("warm", ()), ("cold", ("--no-cache",))):
+        engines = [stage.crate, peer]
+        for engine in engines:
+            engine(*words[engine.name], str(place))
+        cases = [_case(engine, *words[engine.name], *more, str(place)) for engine in engines]
+        for row in alternate(f"build of 20 steps, {title}, beside buildah instead of podman", cases, rounds):
+            yield row._replace(engine={"buildah": "podman"}.get(row.engine, row.engine))
 
 
 def _twenty() -> str:

@@ -96,6 +96,21 @@ def podman(place: Path, run: Path) -> Engine:
     return Engine("podman", words, environment, [str(place / "podman"), str(run / "podman")], "podman0")
 
 
+def buildah(place: Path, run: Path) -> Engine:
+    """Debian's buildah, with a store of its own: podman builds with the same code, and looks into more."""
+    words = [
+        "buildah",
+        "--root",
+        str(place / "buildah"),
+        "--runroot",
+        str(run / "buildah"),
+        "--storage-driver",
+        "overlay",
+    ]
+    environment = _environment() | {"CONTAINERS_CONF": str(place / "containers.conf")}
+    return Engine("buildah", words, environment, [str(place / "buildah"), str(run / "buildah")], "")
+
+
 def _environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": "/root", "LANG": "C.UTF-8"}
 

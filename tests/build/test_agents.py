@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,6 @@ from build.building import BASE
 from program import until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from build.building import Builder
 
 pytestmark = pytest.mark.requires("root", "overlay", "busybox", "openssh")
@@ -92,19 +91,23 @@ def test_the_agent_ends_with_a_killed_build(builder: Builder, tmp_path: Path) ->
     until(lambda: list(stage.glob("*/upper/begun")))
     (place,) = stage.glob("*/agent-0")
 
-    def agents() -> list[str]:
+    mark = f"CRATE_TEST={builder.crate.mark}".encode()
+
+    def left() -> list[str]:
+        """The agent, and what belongs to the build."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if os.readlink(f"/proc/{pid}/cwd").startswith(str(place)):
-                    found.append(pid)
+                is_agent = os.readlink(f"/proc/{pid}/cwd").startswith(str(place))
+                if is_agent or (int(pid) != os.getpid() and mark in Path(f"/proc/{pid}/environ").read_bytes()):
+                    found.append(f"{pid} {is_agent}")
             except OSError:
                 continue
         return found
 
-    assert agents()
+    assert any(line.endswith("True") for line in left())
     process.kill()
     process.wait()
-    until(lambda: not agents(), what="ssh-agent has ended")
+    until(lambda: not left(), what="ssh-agent has ended, and the build")
     builder.build("FROM BASE\nRUN true\n")
     assert list(stage.iterdir()) == [], "what was left is swept"
