@@ -19,6 +19,10 @@ _DEVICES = "device files are root's (CAP_MKNOD in the first user namespace, mkno
 _MARKS = "it writes the marks of root's overlay (trusted.*: CAP_SYS_ADMIN over the host, xattr(7))"
 _PODMAN = "podman beside it wants /run of root's, when it is root in a namespace"
 _RUNC = "runc beside it keeps its state in /run, which is root's"
+_NAMESPACE = (
+    "it is the user namespace that refuses the call, before other rules (user_namespaces(7); test_ordinary_user)"
+)
+_FIRST = "the first setns(2) of an ordinary user's crate is into the user's namespace, before the work begins"
 _OTHER = "root's own side is what it looks at; the ordinary user's has a test of its own"
 
 #: a folder, a test file, a test of it, or one case of that -> the reason
@@ -48,7 +52,9 @@ REASONS: dict[str, str] = {
     "cli/test_network_names.py::test_a_flood_does_not_stall_the_streams": _NETNS,
     "cli/test_network_names.py::test_other_names_are_the_hosts_business": _NETNS,
     "cli/test_networks.py::test_life_of_a_network": _NETNS,
+    "cli/test_networks.py::test_a_subnet_that_was_taken_since_is_told": "each run root of a user has networks apart",
     "cli/test_networks.py::test_names_and_defaults": _NETNS,
+    "cli/test_networks.py::test_reload_of_several_containers": _NETNS,
     "cli/test_one_file.py": "the build writes into the checkout, which is another user's",
     "cli/test_overlay_network.py": _NETWORK,
     "cli/test_pods.py::test_ports_and_network_are_the_pods": "a port that a forwarder held is in TIME_WAIT (bind(2))",
@@ -78,11 +84,19 @@ REASONS: dict[str, str] = {
     "registry/test_push.py::test_what_podman_pushed_is_pulled": _PODMAN,
     "reliability/test_faults.py::test_full_disk": _MOUNT,
     "reliability/test_kill.py::test_port_of_a_start_that_was_killed_leads_nowhere": _NETNS,
+    "reliability/test_kill_connect.py::test_a_network_that_is_left_by_halves_can_be_removed": _FIRST,
     "runtime/test_linux.py::test_id_mapped_bind": "mounts of the host are mapped by root (mount_setattr(2))",
     "runtime/test_linux.py::test_user_namespace": _IDS,
     "runtime/test_process.py::test_killed_by_signal": "/proc is mounted by who owns the pid namespace",
     "runtime/test_process.py::test_limit_that_linux_does_not_have_is_told": _CGROUP,
     "runtime/test_rootfs.py::test_devices_of_the_spec": _DEVICES,
+    "security/test_diagnose.py::test_a_file_of_somebody_else": _CHOWN,
+    "security/test_diagnose.py::test_devices": _NAMESPACE,
+    "security/test_diagnose.py::test_landlock": _NAMESPACE,
+    "security/test_diagnose.py::test_no_new_privileges": _CHOWN,
+    "security/test_diagnose.py::test_the_option_of_the_report_allows_the_call[1]": _NAMESPACE,
+    "security/test_diagnose.py::test_the_option_of_the_report_allows_the_call[2]": _NAMESPACE,
+    "security/test_diagnose.py::test_users_of_the_hosts_root": _IDS,
     "security/test_escape.py::test_device_that_becomes_a_link_while_it_is_made": _DEVICES,
     "security/test_escape.py::test_hostile_passwd[_device]": _DEVICES,
     "security/test_interpreter.py::test_that_cannot_be_protected_enters_no_container": _MOUNT,
