@@ -16,7 +16,7 @@ def make_root(place: Path) -> Path:
     for name in ("bin", "etc"):
         (root / name).mkdir(parents=True)
     shutil.copy("/bin/busybox", root / "bin/busybox")
-    for applet in ("sh", "cat", "echo", "ls"):
+    for applet in ("sh", "cat", "echo", "ls", "mkdir"):
         (root / "bin" / applet).symlink_to("busybox")
     return root
 

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import struct
+import subprocess
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -358,6 +359,32 @@ def test_hostile_programs(crate: Crate, busybox: str, probe: Path) -> None:
     many = crate(*RUN, *options, busybox, "/probe", "many")
     lines = many.err.splitlines()
     assert many.status == 0 and len(report(many.err)) == 200 and lines[-1] == "diagnosis: 2800 more, of other calls"
+
+
+def test_options_are_whole_words_for_a_shell(crate: Crate) -> None:
+    """Who runs what the report says runs nothing that the container has put into its paths."""
+    root = make_root(crate.place)
+    names = ("a; touch PWNED #", "b $(touch PWNED)", "c'`touch PWNED`", "d" * 255)
+    for name in names[:3]:
+        (root / name).mkdir()
+    deep = root / names[3] / names[3]
+    deep.mkdir(parents=True)
+    places = [*(f"/{name}" for name in names[:3]), f"/{names[3]}/{names[3]}"]
+    for place in places:
+        (found,) = report(crate(*RUN, "--read-only", "--rootfs", str(root), "mkdir", f"{place}/x").err)
+        assert found.options[-1] == "--read-only=false" and len(found.options) == 2 - (place == places[3]), found
+        shown = subprocess.run(
+            ["sh", "-c", f"printf '%s\\n' {found.options[0]}"],
+            capture_output=True,
+            text=True,
+            cwd=crate.place,
+            check=True,
+        )
+        assert not (crate.place / "PWNED").exists()
+        if place != places[3]:
+            assert shown.stdout == f"--tmpfs\n{place}\n"
+            words = shlex.split(found.options[0])
+            assert crate(*RUN, "--read-only", *words, "--rootfs", str(root), "mkdir", f"{place}/x").status == 0
 
 
 def test_numbers_without_end_cost_no_memory(crate: Crate, busybox: str, probe: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from struct import unpack_from
 from typing import NamedTuple
@@ -245,3 +246,8 @@ def visible(text: str) -> str:
     """The text with what a terminal would obey, and what is no UTF-8, as escapes."""
     raw = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in raw)
+
+
+def argument(text: str) -> str:
+    """The text as one word for a shell, which people may hand it to: a path is what the container called it."""
+    return shlex.quote(visible(text))

@@ -7,7 +7,7 @@ import os
 import stat
 
 from crate.engine.refusals import calls
-from crate.engine.refusals.calls import visible
+from crate.engine.refusals.calls import argument, visible
 from crate.linux.capability import NUMBERS
 
 TYPE_CHECKING = False
@@ -71,7 +71,9 @@ class Files:
         """What opening a path got that is covered, and so looks empty."""
         for masked in self._masked:
             if path == masked or path.startswith(f"{masked}/"):
-                return f"masked: {masked} is covered, and looks empty", [f"--security-opt unmask={masked}"]
+                return f"masked: {masked} is covered, and looks empty", [
+                    f"--security-opt {argument(f'unmask={masked}')}"
+                ]
         return None
 
     def own_change(self, tracee: Tracee) -> bool:
@@ -156,11 +158,12 @@ class Files:
         if finding:
             return finding
         if point in self._read_only:
-            unmask = f"--security-opt unmask={point}"
+            unmask = f"--security-opt {argument(f'unmask={point}')}"
             name = path.removeprefix("/proc/sys/").replace("/", ".")
-            return rule, [f"--sysctl {visible(name)}=VALUE", unmask] if path.startswith(_SYSCTLS) else [unmask]
+            sysctl = f"--sysctl {argument(f'{name}=VALUE')}"
+            return rule, [sysctl, unmask] if path.startswith(_SYSCTLS) else [unmask]
         if point == "/" and self._root_is_read_only:
-            over = [f"--tmpfs {visible(directory)}"] if directory != "/" else []
+            over = [f"--tmpfs {argument(directory)}"] if directory != "/" else []
             return "read-only: the container's root, by --read-only", [*over, "--read-only=false"]
         return rule, self._remount(point, "rw")
 
@@ -169,13 +172,13 @@ class Files:
         if entry is None:
             return []
         if entry.get("type") == "tmpfs":
-            return [f"--tmpfs {visible(point)}:{word}"]
+            return [f"--tmpfs {argument(f'{point}:{word}')}"]
         if "bind" not in (entry.get("options") or ()) and "rbind" not in (entry.get("options") or ()):
             return ["--privileged"]  # of the kernel: sysfs, cgroup
         source = str(entry.get("source") or "")
         if source.startswith(self._volumes):
             source = source.removeprefix(self._volumes).partition("/")[0]
-        return [f"-v {visible(source)}:{visible(point)}:{word}"]
+        return [f"-v {argument(f'{source}:{point}:{word}')}"]
 
 
 def _wanted(tracee: Tracee, call: Call, use: FileUse) -> tuple[str, int]:
@@ -250,10 +253,11 @@ def _of_device(path: str, status: os.stat_result) -> Finding:
         with open(f"/sys/dev/{directory}/{number}/uevent", encoding="ascii") as file:
             name = next((line[8:].strip() for line in file if line.startswith("DEVNAME=")), "")
         if name and os.lstat(f"/dev/{name}").st_rdev == status.st_rdev:
-            options.insert(0, f"--device /dev/{name}" if path == f"/dev/{name}" else f"--device /dev/{name}:{path}")
+            node = f"/dev/{name}"
+            options.insert(0, f"--device {argument(node if path == node else f'{node}:{path}')}")
     except (OSError, ValueError):
         pass
-    return f"device: the cgroup's rules do not allow {kind} {number}", [visible(option) for option in options]
+    return f"device: the cgroup's rules do not allow {kind} {number}", options
 
 
 def of_socket(files: Files, tracee: Tracee, call: Call, code: int) -> Finding | None:

@@ -18,6 +18,7 @@ NAME = "diagnosis.json"
 DISTINCT_MAX = 200
 #: characters of a path or name
 _TEXT_MAX = 200
+_OPTION_MAX = 500
 _WRITE_SECONDS = 1.0
 
 
@@ -50,7 +51,8 @@ class Report:
                 "errno": refusal.errno,
                 "count": count,
                 "rule": _short(refusal.rule),
-                "options": [_short(option) for option in refusal.options],
+                # One that is too long is left out: without its end it would be another, or no whole word for a shell.
+                "options": [option for option in refusal.options if len(option) <= _OPTION_MAX],
             }
             for refusal, count in self._found.items()
         ]
