@@ -488,3 +488,15 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     for mode in (("--userns", "auto"), ("--userns", "keep-id"), ("--pid", "host")):
         result = rootless_crate(*RUN, *mode, image, "unshare", "-U", "true")
         assert "unshare CLONE_NEWUSER" in [one.call for one in report(result.err)], (mode, result)
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_who_stays_on_and_is_refused_again_and_again_holds_nobody_up(rootless_crate: Crate) -> None:
+    """Without pid namespace and cgroup others go on when the first process has ended; the tracer does not."""
+    image = "crate.local/busybox"
+    rootless_crate.ok("pull", "--quiet", image)
+    mount = ("-v", f"{compiled(rootless_crate.place, 'probe', PROBE)}:/probe:ro")
+    script = "/probe numbers numbers numbers numbers > /dev/null 2>&1 < /dev/null & sleep 0.5; exit 6"
+    result = rootless_crate(*RUN, "--pid", "host", *mount, image, "sh", "-c", script, timeout=15)
+    assert result.status == 6
+    assert len(report(result.err)) == 200 and result.err.endswith("more, of other calls\n")

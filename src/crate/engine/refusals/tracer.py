@@ -49,8 +49,8 @@ _FORKS = frozenset(("clone", "fork", "vfork"))
 _NAMES_MAX = 4096
 
 
-class _TimeIsOver(Exception):
-    """The first process has ended, others go on."""
+class _TimeIsOver(BaseException):
+    """The first process has ended, others go on. No error of what is looked at when the time is over."""
 
 
 def attach(pid: int, judge: Judge, report: Report) -> int:
