@@ -9,144 +9,20 @@ import shlex
 import shutil
 import signal
 import struct
-import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from program import Crate, until
+from security.diagnosing import PROBE, RUN, report
 from security.hostile import compiled, make_root
 from terminal import Terminal
-
-RUN = ("run", "--rm", "--network", "none", "--diagnose")
-LINE = re.compile(
-    r"diagnosis: (.*?): (?:(E[A-Z]+|SIGSYS) )?(?:\((\d+) times\) )?by (.*); (?:use (.*)|no option allows it)"
-)
-
-#: `probe CALL...`: makes each call, and prints its errno
-PROBE = r"""
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <netinet/in.h>
-#include <sys/mount.h>
-#include <sys/ptrace.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static void *in_thread(void *unused) { chroot("/"); return 0; }
-static void *executes(void *unused) { execl("/probe", "probe", "chown", (char *)0); return 0; }
-
-static long make(const char *call) {
-    if (!strcmp(call, "io_uring")) { static char ring[120]; return syscall(425, 1, ring) < 0; }
-    if (!strcmp(call, "unshare_user")) return unshare(CLONE_NEWUSER);
-    if (!strcmp(call, "setns")) return setns(open("/proc/self/ns/uts", O_RDONLY), CLONE_NEWUTS);
-    if (!strcmp(call, "packet")) return socket(AF_PACKET, SOCK_DGRAM, 0) < 0;
-    if (!strcmp(call, "clock")) { /* refused before the time is looked at; allowed, it is no time */
-        struct timespec time = {.tv_sec = 1, .tv_nsec = -1};
-        long failed = clock_settime(CLOCK_REALTIME, &time);
-        return failed && errno == EINVAL ? 0 : failed;
-    }
-    if (!strcmp(call, "bind")) {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
-        return bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address);
-    }
-    if (!strcmp(call, "mount")) return mount("none", "/etc", "tmpfs", 0, 0);
-    if (!strcmp(call, "chown")) return chown("/etc", 7, 7);
-    if (!strcmp(call, "ptrace")) return ptrace(PTRACE_TRACEME, 0, 0, 0);
-    if (!strcmp(call, "unreadable"))
-        return syscall(SYS_chroot, 8) + syscall(SYS_chroot, -1) + syscall(SYS_mount, 1, 2, 3, 4, 5);
-    if (!strcmp(call, "huge")) {
-        char *path = malloc(1 << 24);
-        memset(path, 'x', 1 << 24);
-        return syscall(SYS_chroot, path);
-    }
-    if (!strcmp(call, "control")) { mkdir("/a\033[31m\nb\x9b", 0); return chroot("/a\033[31m\nb\x9b"); }
-    if (!strcmp(call, "many")) {
-        char name[32];
-        for (int i = 0; i < 3000; i++) { sprintf(name, "/n%d", i); mount("none", name, "tmpfs", 0, 0); }
-        return 0;
-    }
-    if (!strcmp(call, "numbers")) {
-        for (long i = 0; i < 20000; i++) syscall(getpid() * 100000L + i);
-        return 0;
-    }
-    if (!strcmp(call, "threads")) {
-        pthread_t threads[8];
-        for (int i = 0; i < 8; i++) pthread_create(&threads[i], 0, in_thread, 0);
-        for (int i = 0; i < 8; i++) pthread_join(threads[i], 0);
-        for (int i = 0; i < 5; i++) if (!fork()) { chroot("/"); _exit(0); } else wait(0);
-        if (!vfork()) { chroot("/"); _exit(0); }
-        return 0;
-    }
-    if (!strcmp(call, "clone3_then_clone")) {
-        char words[64] = {0};
-        syscall(435, words, sizeof words);
-        if (!syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) _exit(0);
-        return wait(0) < 0;
-    }
-    if (!strcmp(call, "clone3_alone")) { char words[64] = {0}; return syscall(435, words, sizeof words) < 0; }
-    if (!strcmp(call, "exec_in_thread")) {
-        pthread_t thread;
-        pthread_create(&thread, 0, executes, 0);
-        pause();
-    }
-    exit(99);
-}
-
-int main(int count, char **words) {
-    for (int i = 1; i < count; i++) {
-        errno = 0;
-        long failed = make(words[i]);
-        printf("%s %s\n", words[i], failed ? strerror(errno) : "ok");
-    }
-    return 0;
-}
-"""
 
 pytestmark = [
     pytest.mark.requires("overlay", "busybox"),
     pytest.mark.skipif(not shutil.which("musl-gcc"), reason="musl-gcc makes the program (apt install musl-tools)"),
 ]
-
-
-class Refused(NamedTuple):
-    """A line of the report."""
-
-    call: str
-    errno: str
-    times: int
-    rule: str
-    options: list[str]
-
-
-def report(text: str) -> list[Refused]:
-    """The lines of the report in what a command wrote on standard error."""
-    lines = [line for line in text.splitlines() if line.startswith("diagnosis: ")]
-    if lines == ["diagnosis: nothing was refused"]:
-        return []
-    assert lines, text
-    found = []
-    for line in lines:
-        match = LINE.fullmatch(line)
-        if match is None:
-            assert re.fullmatch(r"diagnosis: \d+ more, of other calls", line), line
-            continue
-        call, errno, count, rule, options = match.groups()
-        found.append(Refused(call, errno or "", int(count or 1), rule, options.split(", or ") if options else []))
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -348,63 +224,6 @@ def test_exits_and_signals_are_as_ever(crate: Crate, busybox: str) -> None:
     crate.ok("rm", "one")
 
 
-def test_hostile_programs(crate: Crate, busybox: str, probe: Path) -> None:
-    options = ("-v", f"{probe}:/probe:ro", "--cap-drop", "SYS_CHROOT")
-    result = crate(*RUN, *options, busybox, "/probe", "unreadable", "huge", "control")
-    assert result.status == 0
-    found = report(result.err)
-    assert {one.call.split()[0] for one in found} == {"chroot", "mount"}
-    assert all(len(line) < 1000 for line in result.err.splitlines())
-    assert "\\x1b[31m\\nb" in result.err and "\x1b" not in result.err and "\x9b" not in result.err
-    many = crate(*RUN, *options, busybox, "/probe", "many")
-    lines = many.err.splitlines()
-    assert many.status == 0 and len(report(many.err)) == 200 and lines[-1] == "diagnosis: 2800 more, of other calls"
-
-
-def test_options_are_whole_words_for_a_shell(crate: Crate) -> None:
-    """Who runs what the report says runs nothing that the container has put into its paths."""
-    root = make_root(crate.place)
-    names = ("a; touch PWNED #", "b $(touch PWNED)", "c'`touch PWNED`", "d" * 255)
-    for name in names[:3]:
-        (root / name).mkdir()
-    deep = root / names[3] / names[3]
-    deep.mkdir(parents=True)
-    places = [*(f"/{name}" for name in names[:3]), f"/{names[3]}/{names[3]}"]
-    for place in places:
-        (found,) = report(crate(*RUN, "--read-only", "--rootfs", str(root), "mkdir", f"{place}/x").err)
-        assert found.options[-1] == "--read-only=false" and len(found.options) == 2 - (place == places[3]), found
-        shown = subprocess.run(
-            ["sh", "-c", f"printf '%s\\n' {found.options[0]}"],
-            capture_output=True,
-            text=True,
-            cwd=crate.place,
-            check=True,
-        )
-        assert not (crate.place / "PWNED").exists()
-        if place != places[3]:
-            assert shown.stdout == f"--tmpfs\n{place}\n"
-            words = shlex.split(found.options[0])
-            assert crate(*RUN, "--read-only", *words, "--rootfs", str(root), "mkdir", f"{place}/x").status == 0
-
-
-def test_numbers_without_end_cost_no_memory(crate: Crate, busybox: str, probe: Path) -> None:
-    script = "/probe numbers; echo one; until [ -e /go ]; do sleep 0.1; done; /probe numbers; echo two; sleep 100"
-    options = ("-d", "--diagnose", "--name", "one", "--network", "none", "--security-opt", "seccomp=unconfined")
-    crate.ok("run", *options, "-v", f"{probe}:/probe:ro", busybox, "sh", "-c", script)
-    until(lambda: "one" in crate.ok("logs", "one").split())
-    (tracer,) = re.findall(
-        r"TracerPid:\t(\d+)", Path(f"/proc/{crate.inspect('one')['State']['Pid']}/status").read_text()
-    )
-
-    def resident() -> int:
-        return int(Path(f"/proc/{tracer}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    before = resident()
-    crate.ok("exec", "one", "touch", "/go")
-    until(lambda: "two" in crate.ok("logs", "one").split())
-    assert resident() - before < 1 << 20
-
-
 def test_detached_and_later(crate: Crate, busybox: str) -> None:
     script = "chroot / true; sleep 60"
     crate.ok(
@@ -488,15 +307,3 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     for mode in (("--userns", "auto"), ("--userns", "keep-id"), ("--pid", "host")):
         result = rootless_crate(*RUN, *mode, image, "unshare", "-U", "true")
         assert "unshare CLONE_NEWUSER" in [one.call for one in report(result.err)], (mode, result)
-
-
-@pytest.mark.requires("unprivileged-user")
-def test_who_stays_on_and_is_refused_again_and_again_holds_nobody_up(rootless_crate: Crate) -> None:
-    """Without pid namespace and cgroup others go on when the first process has ended; the tracer does not."""
-    image = "crate.local/busybox"
-    rootless_crate.ok("pull", "--quiet", image)
-    mount = ("-v", f"{compiled(rootless_crate.place, 'probe', PROBE)}:/probe:ro")
-    script = "/probe numbers numbers numbers numbers > /dev/null 2>&1 < /dev/null & sleep 0.5; exit 6"
-    result = rootless_crate(*RUN, "--pid", "host", *mount, image, "sh", "-c", script, timeout=15)
-    assert result.status == 6
-    assert len(report(result.err)) == 200 and result.err.endswith("more, of other calls\n")
