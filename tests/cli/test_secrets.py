@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
+from reliability import strikes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +119,20 @@ def test_nowhere_else(crate: Crate, token: str, tmp_path: Path) -> None:
             assert VALUE.encode() not in file.read()
     logs = [path for path in holders(crate.root, crate.runroot, tmp_path) if path.suffix != ".log"]
     assert logs == []  # the store has it in base64; the program's own output is in its log
+
+
+@pytest.mark.requires("root", "strace")
+def test_nothing_is_left_of_one_that_was_not_made(crate: Crate, tmp_path: Path) -> None:
+    (tmp_path / "value").write_text(VALUE)
+    told = base64.b64encode(VALUE.encode()).decode()
+    for words in (("rm", "other"), ("create", "another", "-")):
+        crate.ok("secret", "create", "other", "-", input="x")
+        strikes.strike(crate, "fsync", "signal=SIGKILL", 1, "secret", "create", "killed", str(tmp_path / "value"))
+        assert crate.ok("secret", "ls", "-q", "--filter", "name=killed") == ""
+        crate.ok("secret", *words, input="y")
+        found = subprocess.run(["grep", "-rlF", told, crate.root], check=False, capture_output=True, text=True)
+        assert found.stdout == ""
+        crate.ok("secret", "rm", "--all")
 
 
 @pytest.mark.requires("root")

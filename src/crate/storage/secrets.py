@@ -60,6 +60,7 @@ def create(
     directory = _directory(roots)
     os.makedirs(directory, 0o700, exist_ok=True)
     with Lock(directory):
+        _sweep(directory)
         there = next((record for record in list_all(roots) if record["name"] == name), None)
         if there and not replace:
             raise NameInUseError(f"{name}: secret name in use", "--replace overwrites it")
@@ -111,11 +112,21 @@ def value(roots: Roots, secret_id: str) -> bytes:
 
 def remove(roots: Roots, secret_id: str) -> None:
     """Takes a secret away at once. NotFoundError."""
+    directory = _directory(roots)
     try:
-        os.unlink(f"{_directory(roots)}/{secret_id}.json")
+        with Lock(directory):
+            _sweep(directory)
+            os.unlink(f"{directory}/{secret_id}.json")
     except FileNotFoundError:
         raise NotFoundError(f'no secret with name or id "{secret_id}": no such secret') from None
-    sync_directory(_directory(roots))
+    sync_directory(directory)
+
+
+def _sweep(directory: str) -> None:
+    """Removes the values that killed commands were about to write, for who holds the lock, as each writer does."""
+    for file in os.listdir(directory):
+        if file.startswith("."):
+            os.unlink(f"{directory}/{file}")
 
 
 def _directory(roots: Roots) -> str:
