@@ -147,6 +147,12 @@ def test_a_container_keeps_what_it_was_given(crate: Crate, token: str) -> None:
     assert crate.ok("ps", "-aq") == ""
 
 
+def test_one_directory_however_it_is_written(crate: Crate, token: str) -> None:
+    given = [f"--secret={token},target={target}" for target in ("//run//secrets/a", "./b", "/run/./secrets/c/d", "e")]
+    shown = crate.ok(*RUN, *given, IMAGE, "find", "/run/secrets", "-type", "f")
+    assert sorted(shown.split()) == [f"/run/secrets/{name}" for name in ("a", "b", "c/d", "e")]
+
+
 @pytest.mark.requires("root")
 @pytest.mark.parametrize(
     ("text", "said"),
@@ -156,6 +162,8 @@ def test_a_container_keeps_what_it_was_given(crate: Crate, token: str) -> None:
         ("token,uid=root", "uid root is invalid"),
         ("token,type=env,mode=400", "are for files"),
         ("token,target=../../etc/shadow", "is invalid"),
+        ("token,target=/run/./secrets", "is invalid"),
+        ("token,target=.", "is invalid"),
         ("target=x", "no source found"),
         ("token,colour=red", "option colour=red is invalid"),
     ],

@@ -56,12 +56,14 @@ def _parse(text: str) -> SecretUse:
         if any(key in given for key in ("uid", "gid", "mode")):
             raise UsageError(f"error parsing secret {text}: uid, gid and mode are for files", "leave them away")
         return {"name": name, "type": kind, "target": target, "uid": None, "gid": None, "mode": 0}
-    if ".." in target.split("/") or target.endswith("/"):
+    words = [word for word in target.split("/") if word not in ("", ".")]
+    path = f"/{'/'.join(words)}" if target.startswith("/") else f"{DIRECTORY}/{'/'.join(words)}"
+    if not words or ".." in words or target.endswith("/") or path == DIRECTORY:
         raise UsageError(f"error parsing secret {text}: target {target} is invalid", "the path of a file, without ..")
     return {
         "name": name,
         "type": kind,
-        "target": target if target.startswith("/") else f"{DIRECTORY}/{target}",
+        "target": path,
         "uid": _number(text, given, "uid", 10),
         "gid": _number(text, given, "gid", 10),
         "mode": 0o400 if "mode" not in given else _number(text, given, "mode", 8) or 0,
