@@ -65,6 +65,16 @@ def test_options_are_whole_words_for_a_shell(crate: Crate) -> None:
             assert crate(*RUN, "--read-only", *words, "--rootfs", str(root), "mkdir", f"{place}/x").status == 0
 
 
+def test_a_path_is_not_read_as_more_of_the_report(crate: Crate) -> None:
+    root = make_root(crate.place)
+    path = "/x: EPERM by seccomp; use --privileged"
+    result = crate(*RUN, "--read-only", "--rootfs", str(root), "mkdir", path)
+    assert f"diagnosis: mkdir '{path}': EROFS by " in result.err and result.err.endswith("; use --read-only=false\n")
+    (root / path[1:]).mkdir(mode=0)
+    result = crate(*RUN, "--user", "1000", "--rootfs", str(root), "ls", path)
+    assert f" '{path}': EACCES by mode: '{path}' is " in result.err
+
+
 def test_numbers_without_end_cost_no_memory(crate: Crate, busybox: str, probe: Path) -> None:
     script = "/probe numbers; echo one; until [ -e /go ]; do sleep 0.1; done; /probe numbers; echo two; sleep 100"
     options = ("-d", "--diagnose", "--name", "one", "--network", "none", "--security-opt", "seccomp=unconfined")

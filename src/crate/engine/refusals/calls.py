@@ -219,20 +219,24 @@ def words_of(tracee: Tracee, call: Call) -> str:
         return _family(arguments[0]) + (" SOCK_RAW" if arguments[1] & 0xF == _SOCK_RAW else "")
     if name in ("bind", "connect"):
         port = _port(tracee, call)
-        return f"port {port}" if port else visible(socket_path(tracee, call) or "")
+        return f"port {port}" if port else _quoted(socket_path(tracee, call))
     if name in ("unshare", "setns", "clone"):
         flags = arguments[1] if name == "setns" else arguments[0]
         return " ".join(f"CLONE_{word}" for bit, word in _CLONE_FLAGS.items() if flags & bit)
     if name in ("mount", "umount2", "umount", "pivot_root", "swapon", "swapoff", "acct"):
         path = tracee.text(arguments[1 if name == "mount" else 0])
-        return visible(path.decode("utf-8", "surrogateescape")) if path else ""
+        return _quoted(path.decode("utf-8", "surrogateescape") if path else None)
     if name == "ioctl":
         return f"0x{arguments[1] & 0xFFFFFFFF:x}"
     if name in ("setxattr", "lsetxattr", "fsetxattr"):
-        return visible((tracee.text(arguments[1]) or b"").decode("utf-8", "surrogateescape"))
+        return _quoted((tracee.text(arguments[1]) or b"").decode("utf-8", "surrogateescape"))
     if name in ("prctl", "ptrace", "keyctl", "personality"):
         return str(arguments[0])
     return ""
+
+
+def _quoted(text: str | None) -> str:
+    return argument(text) if text else ""
 
 
 def _family(number: int) -> str:
@@ -249,5 +253,5 @@ def visible(text: str) -> str:
 
 
 def argument(text: str) -> str:
-    """The text as one word for a shell, which people may hand it to: a path is what the container called it."""
+    """The text as one word: a path is what the container called it, and is handed to shells, or read as more."""
     return shlex.quote(visible(text))

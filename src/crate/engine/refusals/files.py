@@ -7,7 +7,7 @@ import os
 import stat
 
 from crate.engine.refusals import calls
-from crate.engine.refusals.calls import argument, visible
+from crate.engine.refusals.calls import argument
 from crate.linux.capability import NUMBERS
 
 TYPE_CHECKING = False
@@ -101,7 +101,7 @@ class Files:
         point, _, options = tracee.mount_of(target_fd)
         for word, matters in (("noexec", want == "run"), ("nodev", want == "open" and _is_device(status))):
             if matters and word in options:
-                return f"mount option {word} on {visible(point)}", self._remount(point, word.removeprefix("no"))
+                return f"mount option {word} on {argument(point)}", self._remount(point, word.removeprefix("no"))
         return None
 
     def _mode(self, tracee: Tracee, path: str, status: os.stat_result, bits: int) -> Finding:
@@ -110,8 +110,8 @@ class Files:
         mode = stat.S_IMODE(status.st_mode)
         who = f"{tracee.inside('uid', identity.uid)}:{tracee.inside('gid', identity.gid)}"
         if uid < 0:
-            return f"mode: the owner of {visible(path)} is not mapped into the user namespace", []
-        rule = f"mode: {visible(path)} is {uid}:{gid} {mode:04o}, the program {who}"
+            return f"mode: the owner of {argument(path)} is not mapped into the user namespace", []
+        rule = f"mode: {argument(path)} is {uid}:{gid} {mode:04o}, the program {who}"
         if self.own_change(tracee):
             return f"{rule}, by its own choice", []
         if identity.uid == 0 or tracee.inside("uid", identity.uid) == 0:
@@ -142,7 +142,7 @@ class Files:
         if uid in owners or tracee.has(NUMBERS["CAP_FOWNER"]):
             return None
         owner = tracee.inside("uid", status.st_uid)
-        rule = f"owner: {visible(path)} belongs to {owner}, the program is {tracee.inside('uid', uid)}"
+        rule = f"owner: {argument(path)} belongs to {owner}, the program is {tracee.inside('uid', uid)}"
         if self.own_change(tracee):
             return f"{rule}, by its own choice", []
         if tracee.inside("uid", uid) == 0:
@@ -153,7 +153,7 @@ class Files:
         point, _, options = tracee.mount_of(fd)
         if "ro" not in options:
             return None
-        rule = f"read-only: the mount at {visible(point)}"
+        rule = f"read-only: the mount at {argument(point)}"
         finding = self.of_masked(point)
         if finding:
             return finding

@@ -98,7 +98,7 @@ class Judge:
     def masked(self, call: Call, path: str) -> Refusal | None:
         """A file that was opened, and is covered."""
         finding = self.files.of_masked(path)
-        return Refusal(f"{call.name} {calls.visible(path)}", "", finding[0], tuple(finding[1])) if finding else None
+        return Refusal(f"{call.name} {calls.argument(path)}", "", finding[0], tuple(finding[1])) if finding else None
 
     def executed(self, tracee: Tracee) -> Refusal | None:
         """A program whose file gives rights, and that got none, since no_new_privs was set."""
@@ -117,14 +117,14 @@ class Judge:
             kind = "program with file capabilities"
         else:
             return None
-        path = calls.visible(tracee.link("exe"))
+        path = calls.argument(tracee.link("exe"))
         rule = f"no_new_privs: a {kind} keeps its caller's rights"
         return Refusal(f"execve {path}", "", rule, ("--security-opt no-new-privileges=false",))
 
     def _words(self, tracee: Tracee, call: Call) -> str:
         use = calls.file_use(call.name)
         path = calls.path_of(tracee, call, use) if use else None
-        return calls.visible(path) if path else calls.words_of(tracee, call)
+        return calls.argument(path) if path else calls.words_of(tracee, call)
 
     def _answer(self, filter: Filter, call: Call) -> int:
         return filter.answer(call.number, call.architecture, call.pointer, call.arguments)
