@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from program import Crate, until
@@ -79,3 +81,22 @@ def test_command_that_cannot_start(crate: Crate, command: list[str], status: int
 def test_refused_by_crate(crate: Crate, arguments: list[str], named: str) -> None:
     assert named in crate.fails(125, *arguments)
     assert crate.ok("ps", "--all", "--quiet") == ""
+
+
+def test_from_a_directory_that_was_removed(crate: Crate) -> None:
+    """Only what is relative to it cannot be."""
+    gone = crate.place / "gone"
+
+    def there(*arguments: str) -> tuple[int, str]:
+        gone.mkdir(exist_ok=True)
+        script = 'cd "$0" && rmdir "$0" && exec "$@"'
+        words = ["sh", "-c", script, str(gone), *crate.command(*arguments)]
+        done = subprocess.run(words, env=crate.environment, capture_output=True, text=True, timeout=30, check=False)
+        told = [line for line in done.stderr.splitlines(True) if not line.startswith("sh: ")]  # the launcher's shell
+        return done.returncode, done.stdout + "".join(told)
+
+    assert there("ps", "-q") == (0, "")
+    assert there("run", "--rm", "--network", "none", "-v", "vol:/v", IMAGE, "pwd") == (0, "/\n")
+    assert there("volume", "rm", "vol") == (0, "vol\n")
+    status, told = there("run", "--rm", "-v", "./x:/x", IMAGE, "true")
+    assert status == 125 and told.startswith("Error: the working directory was removed (hint: ")

@@ -51,7 +51,7 @@ class Caller:
         self.keeps_id = host.rootless and sum(size for _, size in host.mapped_uids()) > 1
         account = host.account(str(self.uid))
         self.home = os.environ.get("HOME") or (account[5] if account else "/")
-        self.cwd = os.getcwd()
+        self.cwd = host.cwd
 
 
 def name_of(image: str) -> str:

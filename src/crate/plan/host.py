@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from crate.errors import HostError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,7 @@ _CAP_SYS_RESOURCE = 24
 class Host:
     """This host as the caller sees it. Tests give a subclass that answers from memory."""
 
-    __slots__ = ("_status", "cwd", "environ", "hostname", "kernel", "machine", "now_ns", "rootless")
+    __slots__ = ("_cwd", "_status", "environ", "hostname", "kernel", "machine", "now_ns", "rootless")
 
     def __init__(
         self, rootless: bool = False, environ: Mapping[str, str] | None = None, cwd: str | None = None
@@ -33,12 +35,22 @@ class Host:
         system = os.uname()
         self.rootless = rootless
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
-        self.cwd = os.getcwd() if cwd is None else cwd
+        self._cwd = cwd
         self.hostname = system.nodename
         self.machine = system.machine
         self.kernel = system.release
         self.now_ns = time.time_ns()
         self._status: dict[str, str] | None = None
+
+    @property
+    def cwd(self) -> str:
+        """The working directory, where relative paths of options begin. HostError when it was removed."""
+        if self._cwd is None:
+            try:
+                self._cwd = os.getcwd()
+            except FileNotFoundError:
+                raise HostError("the working directory was removed", "cd to one that is there") from None
+        return self._cwd
 
     def read_text(self, path: str) -> str:
         """A file that an option names. OSError; UnicodeDecodeError."""

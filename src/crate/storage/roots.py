@@ -121,7 +121,7 @@ def _home() -> str:
 def _absolute(path: str) -> str:
     if "\0" in path:
         raise UsageError("a path contains a NUL byte")
-    return os.path.normpath(os.path.join(os.getcwd(), path))
+    return os.path.abspath(path)
 
 
 def _open_graphroot(graph: str, rootless: bool) -> str:
