@@ -121,6 +121,14 @@ def test_nowhere_else(crate: Crate, token: str, tmp_path: Path) -> None:
     assert logs == []  # the store has it in base64; the program's own output is in its log
 
 
+@pytest.mark.parametrize("text", ["", "[]", "3", "{}", '{"value": "eA=="}', '{"value": 3}'])
+def test_a_damaged_record(crate: Crate, token: str, text: str) -> None:
+    place = crate.root / "secrets" / "0123.json"
+    place.write_text(text)
+    assert f"it is damaged (hint: rm {place})" in crate.fails(125, "secret", "ls")
+    assert "it is damaged" in crate.fails(125, *RUN, "--secret", token, IMAGE, "true")
+
+
 @pytest.mark.requires("root", "strace")
 def test_nothing_is_left_of_one_that_was_not_made(crate: Crate, tmp_path: Path) -> None:
     (tmp_path / "value").write_text(VALUE)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 #: one byte more than a value may have, as for podman
 LIMIT_BYTES = 512000
+_KEYS = {"id", "name", "created", "updated", "labels", "value"}
 
 
 def check_name(name: str) -> None:
@@ -136,8 +137,10 @@ def _directory(roots: Roots) -> str:
 def _read(roots: Roots, file: str) -> tuple[SecretRecord, str]:
     try:
         record = json.loads(read_file(f"{_directory(roots)}/{file}"))
+        if not record.keys() >= _KEYS or not isinstance(record["value"], str):
+            raise ValueError
         return record, record.pop("value")
     except FileNotFoundError:
         raise NotFoundError(f'no secret with name or id "{file.removesuffix(".json")}": no such secret') from None
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, AttributeError):
         raise StateError(f"cannot read secret {file}: it is damaged", f"rm {_directory(roots)}/{file}") from None
