@@ -265,6 +265,24 @@ def test_nothing_shared_without_a_sandbox(pods: Crate) -> None:
     assert pods.ok("pod", "stop", "-t", "0", "p") == found["Id"]
 
 
+def test_another_image_of_the_sandboxes_name_is_none(pods: Crate) -> None:
+    """One that an archive brought, say: whatever its program is, it is not run."""
+    name = "localhost/podman-pause:" + pods.ok("version", "--format", "{{.Server.Version}}-{{.Server.Built}}")
+    pods.ok("run", "--name", "c", IMAGE, "cp", "/bin/busybox", "/crate:sandbox")
+    pods.ok("commit", "--change", 'ENTRYPOINT ["/crate:sandbox"]', "--change", "CMD []", "c", name)
+    pods.ok("rm", "c")
+    forged = pods.ok("image", "inspect", "-f", "{{.Id}}", name)
+    pods.ok("pod", "create", "--name", "p")
+    pods.ok("pod", "start", "p")
+    pid = pods.inspect(pods.ok("ps", "-q", "--no-trunc"))["State"]["Pid"]
+    assert Path(f"/proc/{pid}/exe").stat().st_size < 1000
+    own = pods.ok("image", "inspect", "-f", "{{.Id}}", name)
+    assert own != forged
+    pods.ok("pod", "create", "--name", "q")
+    pods.ok("pod", "start", "q")
+    assert pods.ok("image", "inspect", "-f", "{{.Id}}", name) == own
+
+
 def test_pause(pods: Crate) -> None:
     pods.ok("pod", "create", "--name", "p")
     pods.ok("run", "-d", "--pod", "p", "--name", "one", *SLEEP)

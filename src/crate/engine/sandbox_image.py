@@ -7,11 +7,13 @@ is not theirs, and what to remove for the last traces of pods.
 from __future__ import annotations
 
 import os
+import stat
 
 import crate
 from crate.engine import sandbox_program
 from crate.plan.pod import PROGRAM, SANDBOX
 from crate.storage import image_record, layers, reference
+from crate.storage.durable import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +27,29 @@ def name() -> str:
 
 
 def ensure(roots: Roots, wanted: str) -> tuple[ImageRecord, str]:
-    """The image and its `name`, made where it is not there, or not whole. HostError for a machine without a program."""
+    """The image and its `name`, made where it is not there, not whole, or another of that name, as archives may bring.
+
+    HostError for a machine without a program.
+    """
     digest = reference.resolve(roots, wanted)
     record = image_record.by_digest(roots, digest) if digest else None
-    if record is None or layers.missing(roots, record["layers"]):
+    if record is None or layers.missing(roots, record["layers"]) or not _is_own(roots, record):
         record = _make(roots, wanted)
     return record, wanted
+
+
+def _is_own(roots: Roots, record: ImageRecord) -> bool:
+    """Whether the image is the program and nothing else."""
+    if record["config"].get("config") != {"Entrypoint": [PROGRAM]} or len(record["layers"]) != 1:
+        return False
+    name = PROGRAM[1:]
+    tree_fd = os.open(layers.diff_path(roots, record["layers"][0]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.listdir(tree_fd) != [name] or not stat.S_ISREG(os.lstat(name, dir_fd=tree_fd).st_mode):
+            return False
+        return read_file(name, tree_fd) == sandbox_program.program(os.uname().machine)
+    finally:
+        os.close(tree_fd)
 
 
 def _make(roots: Roots, wanted: str) -> ImageRecord:
