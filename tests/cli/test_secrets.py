@@ -169,6 +169,7 @@ def test_one_directory_however_it_is_written(crate: Crate, token: str) -> None:
         ("token,mode=999", "mode 999 is invalid"),
         ("token,uid=root", "uid root is invalid"),
         ("token,type=env,mode=400", "are for files"),
+        ("token,type=env,target=A=B", "target A=B is invalid"),
         ("token,target=../../etc/shadow", "is invalid"),
         ("token,target=/run/./secrets", "is invalid"),
         ("token,target=.", "is invalid"),

@@ -55,6 +55,8 @@ def _parse(text: str) -> SecretUse:
     if kind == "env":
         if any(key in given for key in ("uid", "gid", "mode")):
             raise UsageError(f"error parsing secret {text}: uid, gid and mode are for files", "leave them away")
+        if "=" in target:  # the name of the variable would end there
+            raise UsageError(f"error parsing secret {text}: target {target} is invalid", "a variable's name has no `=`")
         return {"name": name, "type": kind, "target": target, "uid": None, "gid": None, "mode": 0}
     words = [word for word in target.split("/") if word not in ("", ".")]
     path = f"/{'/'.join(words)}" if target.startswith("/") else f"{DIRECTORY}/{'/'.join(words)}"
