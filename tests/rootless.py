@@ -105,6 +105,7 @@ REASONS: dict[str, str] = {
     "security/test_landlock.py::test_kernel_without_landlock": "filters without no_new_privs are root's (seccomp(2))",
     "security/test_landlock.py::test_who_has_every_capability_may_not": _CONTROL,
     "security/test_published.py::test_bridges_accept_no_router_advertisements": _NETNS,
+    "security/test_published.py::test_console_that_is_a_link_by_runc": _DEVICES,
     "storage/test_layers.py::test_devices_and_attributes_survive": _DEVICES,
     "storage/test_rootless.py": _BECOMES,
     "storage/test_tree_writer.py::test_a_whiteout_hides_lower_layers_only": _MARKS,
