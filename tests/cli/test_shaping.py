@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,14 +71,16 @@ def address_of(crate: Crate, name: str) -> str:
     return str(crate.inspect(name)["NetworkSettings"]["IPAddress"])
 
 
-def ifbs() -> set[str]:
-    return {name for name in os.listdir("/sys/class/net") if name.startswith("ifb") and len(name) == 11}
+def ifb_of(crate: Crate) -> Path:
+    """The device that shapes what the one container sends: it has the mark of its veth; others have theirs."""
+    (veth,) = os.listdir(f"/sys/class/net/ct{crate.mark}/brif")
+    return Path("/sys/class/net") / veth.replace("veth", "ifb")
 
 
 def test_a_rate_for_each_direction(crate: Crate) -> None:
-    before = ifbs()
     crate.ok("run", "-d", "--name", "web", "--network-rate", "20mbit:in", "--network-rate", "8mbit:out", IMAGE, *SERVER)
-    address = address_of(crate, "web")
+    address, ifb = address_of(crate, "web"), ifb_of(crate)
+    assert ifb.exists()
     assert near(mbit_in, address, 20)
     assert near(mbit_out, address, 8)
     found = crate.inspect("web")
@@ -91,23 +94,25 @@ def test_a_rate_for_each_direction(crate: Crate) -> None:
 
     crate.ok("update", "--network-rate", "none", "web")
     assert mbit_in(address, 0.3) > 100 and mbit_out(address, 0.3) > 100
-    assert ifbs() == before  # nothing is left of what shaped it
+    assert not ifb.exists()  # nothing is left of what shaped it
 
     crate.ok("update", "--network-rate", "1mbps", "web")  # bytes
     crate.ok("restart", "-t", "0", "web")
     assert near(mbit_out, address_of(crate, "web"), 8)
+    ifb = ifb_of(crate)
+    assert ifb.exists()
     crate.ok("rm", "-f", "-t", "0", "web")
-    until(lambda: ifbs() == before, what="the end of the ifb device")
+    until(lambda: not ifb.exists(), what="the end of the ifb device")
 
 
 def test_a_killed_monitor_leaves_nothing_for_long(crate: Crate) -> None:
-    before = ifbs()
     crate.ok("run", "-d", "--name", "one", "--network-rate", "8mbit", IMAGE, *SERVER)
-    (made,) = ifbs() - before
+    made = ifb_of(crate)
+    assert made.exists()
     os.kill(int(crate.ok("inspect", "--format", "{{.State.ConmonPid}}", "one")), 9)
     until(lambda: crate("ps", "-q").out == "", what="the healing")
     crate.ok("run", "-d", "--name", "two", "--network-rate", "8mbit", IMAGE, *SERVER)
-    until(lambda: made not in ifbs(), what="the sweeping")
+    until(lambda: not made.exists(), what="the sweeping")
 
 
 def test_a_rate_in_the_settings_of_a_network(crate: Crate) -> None:
