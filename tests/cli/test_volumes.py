@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +45,55 @@ def test_mount_tells_the_directory(crate: Crate) -> None:
     assert crate.ok("volume", "unmount", "data") == "data"
     crate.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "ram")
     assert "tmpfs" in crate.fails(125, "volume", "mount", "ram")
+
+
+def test_export_and_import(crate: Crate, tmp_path: Path) -> None:
+    """The files with owners, modes and links, to a file and through a pipe; what is no archive, and no volume."""
+    make = "echo kept > file; chown 7:8 file; chmod 640 file; ln file twin; ln -s /etc/passwd way; mkdir -m 700 d"
+    crate.ok(*RUN, "-v", "data:/data", IMAGE, "sh", "-c", f"cd /data; {make}")
+    archive = tmp_path / "data.tar"
+    assert crate.ok("volume", "export", "-o", str(archive), "data") == ""
+    with tarfile.open(archive) as tar:
+        found = {entry.name: entry for entry in tar}
+    assert sorted(found) == ["d", "file", "twin", "way"] and found["way"].linkname == "/etc/passwd"
+    assert (found["file"].uid, found["file"].gid, found["file"].mode) == (7, 8, 0o640) and found["twin"].islnk()
+    assert found["d"].mode == 0o700
+    piped = subprocess.run(
+        crate.command("volume", "export", "data"), env=crate.environment, capture_output=True, check=True
+    )
+    assert piped.stdout == archive.read_bytes()
+    crate.ok("volume", "create", "copy")
+    crate.ok(*RUN, "-v", "copy:/data", IMAGE, "sh", "-c", "cd /data; echo old > file; echo own > other; mkdir way")
+    with gzip.open(tmp_path / "data.tgz", "wb") as packed:
+        packed.write(piped.stdout)
+    crate.ok("volume", "import", "copy", str(tmp_path / "data.tgz"))
+    look = "cd /data; stat -c '%n %u:%g %a %h' *; cat file other; readlink way"
+    told = "d 0:0 700 2\nfile 7:8 640 2\nother 0:0 644 1\ntwin 7:8 640 2\nway 0:0 777 1\nkept\nown\n/etc/passwd"
+    assert crate.ok(*RUN, "-v", "copy:/data", IMAGE, "sh", "-c", look) == told
+    words = crate.command("volume", "import", "copy")
+    subprocess.run(words, env=crate.environment, input=piped.stdout, check=True)
+    (tmp_path / "text").write_text("no archive\n" * 100)
+    assert "into volume copy" in crate.fails(125, "volume", "import", "copy", str(tmp_path / "text"))
+    assert "none.tar: No such file" in crate.fails(125, "volume", "import", "copy", str(tmp_path / "none.tar"))
+    for verb in (("export", "none"), ("import", "none", str(archive))):
+        assert 'no volume with name "none"' in crate.fails(125, "volume", *verb)
+    crate.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "ram")
+    assert "ram is a tmpfs" in crate.fails(125, "volume", "export", "-o", str(tmp_path / "ram.tar"), "ram")
+    assert not (tmp_path / "ram.tar").exists()
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_export_and_import_by_an_ordinary_user(rootless_crate: Crate) -> None:
+    """Owners are those that the container sees."""
+    rootless_crate.ok(*RUN, "-v", "data:/data", IMAGE, "sh", "-c", "echo kept > /data/file; chown 7:8 /data/file")
+    archive = f"{rootless_crate.place}/data.tar"
+    rootless_crate.ok("volume", "export", "--output", archive, "data")
+    with tarfile.open(archive) as tar:
+        assert [(entry.name, entry.uid, entry.gid) for entry in tar] == [("file", 7, 8)]
+    rootless_crate.ok("volume", "create", "copy")
+    rootless_crate.ok("volume", "import", "copy", archive)
+    look = ("stat", "-c", "%u:%g", "/data/file")
+    assert rootless_crate.ok(*RUN, "-v", "copy:/data", IMAGE, *look) == "7:8"
 
 
 def test_anonymous(crate: Crate) -> None:

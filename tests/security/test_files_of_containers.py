@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,12 +12,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from registry.made import tar
+from security.hostile import start_swapping
+
 if TYPE_CHECKING:
     from program import Crate
 
-pytestmark = pytest.mark.requires("root", "overlay", "busybox")
+pytestmark = [
+    pytest.mark.requires("root", "overlay", "busybox"),
+    pytest.mark.skipif(not shutil.which("musl-gcc"), reason="musl-gcc makes the program (apt install musl-tools)"),
+]
 NONE = ("--network", "none")
 TRIES = 8
+ROUNDS = 25
 
 
 @pytest.fixture
@@ -150,3 +158,28 @@ def test_container_swaps_above_a_volume_while_files_go_in(crate: Crate, busybox:
     copied = [path for path in crate.place.glob("out*/**/*") if path.is_file() and not path.is_symlink()]
     assert not any("host's" in path.read_text() for path in copied)
     assert len(os.listdir(crate.root / "volumes/inner/_data")) > 0
+
+
+def test_container_swaps_while_its_volume_is_exported(crate: Crate, busybox: str, victim: Path, tmp_path: Path) -> None:
+    """CVE-2023-0778: podman followed a link that took a file's place between the look and the reading."""
+    (victim / "d").mkdir()
+    (victim / "d/secret").write_text("the host's\n")
+    make = (
+        f"cd /v; mkdir d; echo own > d/secret; echo own > f; mkfifo fifo; echo own > g; ln -s {victim}/secret way; "
+        f"ln -s {victim}/d link"
+    )
+    start_swapping(crate, tmp_path, busybox, make, "d link f way g fifo", "-v", "held:/v")
+    kinds = set()
+    for number in range(ROUNDS):
+        archive = tmp_path / f"{number}.tar"
+        crate.ok("volume", "export", "-o", str(archive), "held", timeout=20)
+        assert b"the host's" not in archive.read_bytes(), number
+        with tarfile.open(archive) as found:
+            kinds |= {(entry.name, entry.type) for entry in found}
+    assert {("f", tarfile.REGTYPE), ("f", tarfile.SYMTYPE)} <= kinds  # it did swap
+    files = [(f"d/{name}", b"overwritten\n") for name in ("secret", *(f"made{number}" for number in range(50)))]
+    for _ in range(TRIES):  # whether it succeeds depends on the moment
+        words = crate.command("volume", "import", "held")
+        subprocess.run(words, input=tar(files), env=crate.environment, capture_output=True, timeout=20, check=False)
+    assert sorted(os.listdir(victim)) == ["d", "secret"] and os.listdir(victim / "d") == ["secret"]
+    assert {path.read_text() for path in (victim / "secret", victim / "d/secret")} == {"the host's\n"}

@@ -160,6 +160,8 @@ COMMANDS = {
     "volume remove": "volume.rm",
     "volume inspect": "volume.inspect",
     "volume exists": "volume.exists",
+    "volume export": "volume.export",
+    "volume import": "volume.import_archive",
     "volume prune": "volume.prune",
     "volume mount": "volume.mount",
     "volume unmount": "volume.unmount",

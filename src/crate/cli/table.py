@@ -167,6 +167,8 @@ COMMANDS = {
     "volume remove": "volume.rm",
     "volume inspect": "volume.inspect",
     "volume exists": "volume.exists",
+    "volume export": "volume.export",
+    "volume import": "volume.import_archive",
     "volume prune": "volume.prune",
     "volume mount": "volume.mount",
     "volume unmount": "volume.unmount",
@@ -1671,6 +1673,18 @@ OPTIONS = {
     "volume.exists": (
         False,
         "volume",
+        "",
+        "",
+    ),
+    "volume.export": (
+        False,
+        "volume",
+        "output",
+        "s output --output -o \n",
+    ),
+    "volume.import_archive": (
+        False,
+        "volume source?",
         "",
         "",
     ),
