@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -25,14 +26,19 @@ apt-get WORDS install -y /p.deb && cat /srv/data/file
 """
 
 
-def alone(crate: Crate, *arguments: str) -> Result:
+def alone(
+    crate: Crate,
+    *arguments: str,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+) -> Result:
     """Runs crate on a host that gives this user no ids."""
     words = ["unshare", "--mount", "sh", "-c", f'{SINGLE} && exec "$@"', "sh", *crate.command(*arguments)]
     done = subprocess.run(
-        words, check=False, env=crate.environment, cwd=crate.place, stdin=subprocess.DEVNULL, capture_output=True,
+        words, check=False, env=crate.environment, cwd=crate.place, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
         text=True, timeout=200,
     )  # fmt: skip
-    return Result(done.returncode, done.stdout.removesuffix("\n"), done.stderr)
+    return Result(done.returncode, (done.stdout or "").removesuffix("\n"), done.stderr)
 
 
 def test_changes_of_owners_succeed(rootless_crate: Crate, tmp_path: Path) -> None:
@@ -76,9 +82,7 @@ def test_files_that_are_meant_to_be_others(rootless_crate: Crate, tmp_path: Path
     assert built.status == 0 and "\n0:0\nff" in built.out, built
     assert alone(crate, "run", "-d", "--name", "one", "--network", "none", "t", "sleep", "1000").status == 0
     with open(context / "a.tar", "rb") as archive:
-        words = ["unshare", "--mount", "sh", "-c", f'{SINGLE} && exec "$@"', "sh"]
-        words += crate.command("cp", "--archive", "-", "one:/tmp")
-        subprocess.run(words, check=True, env=crate.environment, cwd=crate.place, stdin=archive)
+        assert alone(crate, "cp", "--archive", "-", "one:/tmp", stdin=archive).status == 0
     assert alone(crate, "cp", "--archive", f"{context}/a", "one:/copied").status == 0
     shown = alone(crate, "exec", "one", "stat", "-c", "%u:%g", "/tmp/a/b", "/copied/b", "/copied/link")
     assert shown.out.split() == ["0:0"] * 3, shown

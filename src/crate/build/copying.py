@@ -20,6 +20,8 @@ from crate.build.dockerfile_error import Fault
 from crate.build.file_digests import FileDigests
 from crate.build.ignore import Matched, Patterns
 from crate.build.records import dataclass
+from crate.ns.recorded_owner import RAW_NAME, parse
+from crate.ns.single_id import maps_one_id
 from crate.oci import digest as digests
 
 if TYPE_CHECKING:
@@ -153,6 +155,7 @@ class _Selecting:
         self._rules = rules
         self._excluded = Patterns(rules.exclude)
         self._known = known
+        self._reads_records = maps_one_id()
         self._entries: dict[str, Entry] = {}
         self._inodes: dict[tuple[int, int], str] = {}
 
@@ -273,6 +276,12 @@ class _Selecting:
         entry = Entry(path, FILE, stat.S_IMODE(mode), status.st_uid, status.st_gid, mtime_ns=status.st_mtime_ns)
         if self._tree.resets_owner:
             entry.uid = entry.gid = 0
+        self._describe(entry, found)
+        return self._ruled(entry, stat.S_IFMT(mode) if entry.kind == DEVICE else 0)
+
+    def _describe(self, entry: Entry, found: Found) -> None:
+        """What depends on the kind of thing that is found."""
+        status, mode, path = found.status, found.status.st_mode, entry.path
         if stat.S_ISDIR(mode):
             entry.kind = DIRECTORY
             entry.xattrs = self._tree.xattrs(found)
@@ -292,7 +301,10 @@ class _Selecting:
         else:
             entry.kind = DEVICE
             entry.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
-        return self._ruled(entry, stat.S_IFMT(mode) if entry.kind == DEVICE else 0)
+        value = entry.xattrs.pop(RAW_NAME, None) if self._reads_records else None
+        owner = parse(value) if value and not self._tree.resets_owner else None
+        if owner:
+            entry.uid, entry.gid = owner
 
     def _ruled(self, entry: Entry, kind_bits: int = 0) -> Entry:
         if self._rules.owner:

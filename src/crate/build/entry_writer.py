@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from crate.build.copying import ARCHIVE, DEVICE, DIRECTORY, FIFO, FILE, LINK, SYMLINK
 from crate.build.dockerfile_error import Fault
 from crate.errors import HostError
+from crate.ns.recorded_owner import record
 from crate.ns.single_id import maps_one_id
 from crate.runtime.paths import make_directory, open_in_root
 from crate.storage.durable import write_all
@@ -41,6 +42,7 @@ class EntryWriter:
         self._rootless = rootless
         self._owner = owner
         self._own = (os.geteuid(), os.getegid())
+        self._records = rootless and maps_one_id()
         self._parent, self._parent_fd = "", -1
         self._source, self._source_fd = "", -1
 
@@ -133,7 +135,8 @@ class EntryWriter:
                 os.mknod(name, entry.mode, os.makedev(*entry.device), dir_fd=dir_fd)
             except PermissionError:
                 return  # an ordinary user makes none
-        os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
+        owner = self._own if self._records else (entry.uid, entry.gid)
+        os.chown(name, *owner, dir_fd=dir_fd, follow_symlinks=False)
         times = (entry.mtime_ns, entry.mtime_ns)
         os.utime(name, ns=times, dir_fd=dir_fd, follow_symlinks=False)
 
@@ -167,9 +170,15 @@ class EntryWriter:
 
     def _settle(self, fd: int, entry: Entry) -> None:
         """Owner, mode and attributes of an open file or directory."""
-        if entry.kind == DIRECTORY or (entry.uid, entry.gid) != self._own:
+        if not self._records and (entry.kind == DIRECTORY or (entry.uid, entry.gid) != self._own):
             os.fchown(fd, entry.uid, entry.gid)
         os.fchmod(fd, stat.S_IMODE(entry.mode))
+        if self._records:
+            try:
+                record(fd, entry.uid, entry.gid, os.fstat(fd).st_mode)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EPERM):
+                    raise
         for key, value in entry.xattrs.items():
             try:
                 os.setxattr(fd, key, value)
@@ -198,8 +207,8 @@ class EntryWriter:
         source_fd = self._tree.open_file(entry.source)
         try:
             # The owners are the archive's, whatever --chown says, unless there is but one.
-            owner = self._own if self._rootless and maps_one_id() else None
-            writer = TreeWriter(target_fd, whiteouts=False, rootless=self._rootless, owner=owner)
+            owner = self._own if self._records else None
+            writer = TreeWriter(target_fd, whiteouts=False, rootless=self._rootless, owner=owner, records=self._records)
             writer.unpack(TarReader(inflated(source_fd)))
             self._check(source_fd, entry)
         finally:

@@ -102,6 +102,13 @@ class StepProcess:
         etc_files.write({"files": plan["files"], "network": plan["network"]}, lease, self._place)
         stubs = Stubs(self._root_fd, [mount["destination"] for mount in spec["mounts"]])
         os.mkdir(f"{self._place}/root", 0o700)
+        recorder = None
+        if (spec["linux"].get("seccomp") or {}).get("listenerPath"):
+            from crate.runtime.owners import recorder_of
+
+            recorder = recorder_of(spec, f"{self._roots.graphroot}/volumes")
+        if recorder:
+            self._undo.append(recorder.close)
         output, theirs = _pipes()
         try:
             created = runtime.create(
@@ -126,6 +133,8 @@ class StepProcess:
             sandbox.connect(lease, created.netns_fd)
             os.close(created.netns_fd)
         created.await_prepared()
+        if recorder:
+            recorder.begin(created.pid, created.pidfd)
         created.start()
         resolver = self._resolver(lease, plan) if lease["dns_fds"] else None
         try:

@@ -14,7 +14,6 @@ from crate.build.mode import ModeChange
 from crate.build.remote_sources import fetch, refuse_remote, split_sources
 from crate.build.state import key_of
 from crate.errors import UsageError
-from crate.ns.single_id import owner_here
 from crate.runtime.paths import open_in_root
 from crate.runtime.user import lookup, lookup_group
 from crate.storage import build_cache
@@ -161,13 +160,13 @@ def owner_of(root_fd: int, text: str) -> tuple[int, int] | None:
     name, colon, group = text.partition(":")
     try:
         if not name and colon:
-            return owner_here(0, lookup_group(root_fd, group))
+            return 0, lookup_group(root_fd, group)
         found, _ = lookup(root_fd, text, [])
     except UsageError as error:
         raise Fault(error.message, text) from None
     if not colon and name.isascii() and name.isdigit():
-        return owner_here(found["uid"], int(name))
-    return owner_here(found["uid"], found["gid"])
+        return found["uid"], int(name)
+    return found["uid"], found["gid"]
 
 
 def _is_directory(root_fd: int, path: str) -> bool:

@@ -202,7 +202,9 @@ def _copy(source: Side, target: Side, options: dict[str, Any]) -> None:
 
     start, name = _source(source, _follows(options))
     end = _target(target)
-    transfer = Transfer(owner=_owner(target, options), overwrite=bool(options.get("overwrite")))
+    owner = _owner(target, options)
+    records = owner is None and source.container is not None and target.container is not None
+    transfer = Transfer(owner=owner, overwrite=bool(options.get("overwrite")), records=records)
     if not start.is_directory:
         if end.is_directory:
             transfer.file(start.dir_fd, start.name, end.open_directory(), name)
@@ -245,11 +247,14 @@ def _extract(target: Side, options: dict[str, Any], rootless: bool) -> None:
     if not end.is_directory:
         raise StateError("destination must be a directory when copying from stdin")
     reader = TarReader(inflated(0))
+    owner = _owner(target, options)
+    records = owner is None and rootless and maps_one_id()
     writer = TreeWriter(
         end.open_directory(),
         whiteouts=False,
         rootless=rootless,
-        owner=_owner(target, options) or ((0, 0) if rootless and maps_one_id() else None),
+        owner=(0, 0) if records else owner,
+        records=records,
         replaces=bool(options.get("overwrite")),
     )
     try:

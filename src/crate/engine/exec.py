@@ -113,7 +113,8 @@ def _serve(
             _signal.signal(number, _signal.SIG_IGN)
         drop_inherited(init_pidfd, socket.fileno(), own_membership(engine))
         terminal = bool(process.get("terminal"))
-        entered, output, stdin_fd = enter(engine, state, spec, process, init_pidfd, bool(hello.get("stdin")))
+        interactive = bool(hello.get("stdin"))
+        entered, output, stdin_fd = enter(engine, container.id, state, spec, process, init_pidfd, interactive)
     except CrateError as error:
         refuse(socket, error)
     if terminal:
@@ -142,6 +143,7 @@ def _serve(
 
 def enter(
     engine: Engine,
+    container_id: str,
     state: dict[str, Any],
     spec: dict[str, Any],
     process: dict[str, Any],
@@ -168,6 +170,7 @@ def enter(
         seccomp_cache=f"{engine.roots.graphroot}/cache/seccomp",
         keep_groups=keeps_groups(spec),
         wall=wall,
+        container_id=container_id,
     )
     for fd in theirs:
         os.close(fd)

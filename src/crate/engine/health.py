@@ -120,7 +120,7 @@ def _run(engine: Engine, container: Container, state: dict[str, Any], seconds: f
         spec = with_variables(container, spec)
     process = entering.process_of(spec, state["pid"], pidfd, {"command": command})
     try:
-        entered, output, _ = entering.enter(engine, state, spec, process, pidfd, False)
+        entered, output, _ = entering.enter(engine, container.id, state, spec, process, pidfd, False)
     except CrateError as error:
         return error.exit_status, error.message
     said, deadline, outputs = b"", time.monotonic() + seconds, set(output)

@@ -115,6 +115,14 @@ def start(
     output, stdin_fd, theirs = make_pipes(terminal, bool(record["interactive"]), hello.pop("streams", None))
     if theirs and record.get("ids") and not hello.get("passthrough"):
         _give_streams(record, spec, theirs)
+    recorder = None
+    if (linux.get("seccomp") or {}).get("listenerPath"):
+        with hotcore.Apart(""):
+            from crate.runtime.owners import recorder_of
+
+            recorder = recorder_of(spec, f"{roots.graphroot}/volumes")
+    if recorder:
+        undo.append(recorder.close)
     created = runtime.create(
         container.id,
         container.paths.files,
@@ -185,6 +193,8 @@ def start(
     }
     log = monitor.open_log(facts)
     created.await_prepared()
+    if recorder:
+        recorder.begin(created.pid, created.pidfd)
     if terminal:
         output, stdin_fd = {created.terminal_fd: wire.STDOUT}, created.terminal_fd
     state["started_at"] = time.time_ns()

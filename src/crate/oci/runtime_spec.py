@@ -238,7 +238,6 @@ _REFUSED = {
     "": ("solaris", "windows", "vm", "zos", "freebsd"),
     "process": ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity", "commandLine"),
     "linux": ("mountLabel", "intelRdt", "netDevices", "memoryPolicy"),
-    "linux.seccomp": ("listenerPath", "listenerMetadata"),
 }
 
 

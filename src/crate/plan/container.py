@@ -60,7 +60,7 @@ def make(options: Options, image: Mapping[str, Any] | None, host: Host, settings
     if wants_init(options, settings):
         process["args"] = [INIT_DESTINATION, "--", *process["args"]]
     process["env"] = environment
-    linux = _linux(options, host, settings, container_id, namespaces, security, capabilities)
+    linux = _linux(options, host, settings, place, namespaces, security, capabilities)
     resources = make_resources(options, host, settings, warnings)
     if any(options.get(name) for name in ("device", "device_cgroup_rule", "privileged")):
         from crate.plan.devices import add_devices
@@ -176,11 +176,12 @@ def _linux(
     options: Options,
     host: Host,
     settings: Settings,
-    container_id: str,
+    place: Place,
     namespaces: Namespaces,
     security: Security,
     capabilities: list[str],
 ) -> Linux:
+    container_id = place["id"]
     parent = options.get("cgroup_parent") or settings.get("containers.cgroup_parent") or "/crate"
     linux: Linux = {
         "namespaces": namespaces.entries,
@@ -203,7 +204,7 @@ def _linux(
         sysctls.update(make_sysctls(options["sysctl"], namespaces))
     if sysctls:
         linux["sysctl"] = sysctls
-    seccomp = security.make_seccomp(capabilities, host)
+    seccomp = security.make_seccomp(capabilities, host, place["directory"])
     if seccomp is not None:
         linux["seccomp"] = seccomp
     propagation = options.get("rootfs_propagation")

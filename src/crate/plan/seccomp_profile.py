@@ -7,6 +7,7 @@ which go with a capability. The bundle holds the resolved form, which any OCI ru
 from __future__ import annotations
 
 from crate.errors import UsageError
+from crate.runtime.seccomp import RECORDS_OWNERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,9 +99,11 @@ _ARCHITECTURES = {
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-_OF_OWNERS = (
-    *("chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32", "setgroups", "setgroups32"),
-)
+_OF_OWNERS = ("chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32")
+_OF_GROUPS = ("setgroups", "setgroups32")
+#: in the directory of the container's files: the door of what records owners
+OWNERS_SOCKET = "owners.sock"
+_LISTENERS = (5, 9)  # the Linux whose listeners tell that nobody is left
 
 
 def default_profile(capabilities: list[str], machine: str, kernel: str) -> LinuxSeccomp:
@@ -128,16 +131,21 @@ def default_profile(capabilities: list[str], machine: str, kernel: str) -> Linux
     return profile
 
 
-def pretend_owners(profile: LinuxSeccomp) -> LinuxSeccomp:
-    """The same, but calls that change owners or drop groups succeed without doing anything: decision 171.
+def record_owners(profile: LinuxSeccomp, kernel: str, directory: str) -> LinuxSeccomp:
+    """The same, but calls that change owners succeed and are recorded (decision 200), those that drop groups succeed
+    without doing anything (decision 171).
 
-    For a user namespace of a single id, where there is nobody else to own a file.
+    For a user namespace of a single id, where there is nobody else to own a file. `directory`: of the container.
     """
-    kept = [
-        {**rule, "names": [name for name in rule["names"] if name not in _OF_OWNERS]} for rule in profile["syscalls"]
-    ]
-    pretended: LinuxSyscall = {"names": list(_OF_OWNERS), "action": "SCMP_ACT_ERRNO", "errnoRet": 0}
-    made: Any = {**profile, "syscalls": [*(rule for rule in kept if rule["names"]), pretended]}
+    theirs = (*_OF_OWNERS, *_OF_GROUPS)
+    kept = [{**rule, "names": [name for name in rule["names"] if name not in theirs]} for rule in profile["syscalls"]]
+    recorded: LinuxSyscall = {"names": list(_OF_OWNERS), "action": "SCMP_ACT_NOTIFY"}
+    pretended: LinuxSyscall = {"names": list(_OF_GROUPS), "action": "SCMP_ACT_ERRNO", "errnoRet": 0}
+    made: Any = {**profile, "syscalls": [*(rule for rule in kept if rule["names"]), recorded, pretended]}
+    if _version(kernel) < _LISTENERS:
+        made["syscalls"][-2:] = [{**pretended, "names": list(theirs)}]
+    else:
+        made |= {"listenerPath": f"{directory}/{OWNERS_SOCKET}", "listenerMetadata": RECORDS_OWNERS}
     return made  # type: ignore[no-any-return]
 
 

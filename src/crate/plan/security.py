@@ -86,15 +86,15 @@ class Security:
             self.masked = [path for path in self.masked if not _matches(path, pattern)]
             self.read_only = [path for path in self.read_only if not _matches(path, pattern)]
 
-    def make_seccomp(self, capabilities: list[str], host: Host) -> LinuxSeccomp | None:
-        """`linux.seccomp` of the spec; None for unconfined."""
+    def make_seccomp(self, capabilities: list[str], host: Host, directory: str) -> LinuxSeccomp | None:
+        """`linux.seccomp` of the spec; None for unconfined. `directory`: of the container's files."""
         if self.seccomp == _UNCONFINED:
             return None
-        from crate.plan.seccomp_profile import default_profile, pretend_owners, read_profile
+        from crate.plan.seccomp_profile import default_profile, read_profile, record_owners
 
         if self.seccomp in _DEFAULT_PROFILES:
             profile = default_profile(capabilities, host.machine, host.kernel)
-            return pretend_owners(profile) if host.has_single_id() else profile
+            return record_owners(profile, host.kernel, directory) if host.has_single_id() else profile
         try:
             text = host.read_text(self.seccomp)
         except (OSError, UnicodeDecodeError) as error:

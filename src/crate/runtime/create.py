@@ -16,7 +16,7 @@ from crate.runtime import hooks, init
 from crate.runtime.identity import keeps_groups, limit_values
 from crate.runtime.init import InitPlan
 from crate.runtime.mounts import binds, idmapped_binds
-from crate.runtime.seccomp import compiled, load_flags
+from crate.runtime.seccomp import Filter
 from crate.runtime.sync import Channel, SetupError, failure, pair
 
 TYPE_CHECKING = False
@@ -83,7 +83,12 @@ class Created:
             except OSError as error:
                 if error.errno not in (errno.EPIPE, errno.ECONNRESET):
                     raise  # a dead init is told by what follows
-            name, fields, _ = self.channel.receive()
+            name, fields, fd = self.channel.receive()
+            if name == "listener":
+                from crate.runtime import seccomp_agent
+
+                seccomp_agent.hand_over(fd, self.spec["linux"]["seccomp"], self.state)
+                name, fields, _ = self.channel.receive()
             if name:
                 raise failure(name, fields)
             self.channel.close()
@@ -142,8 +147,11 @@ def create(
     plan.cgroup_tasks = cgroup.join_paths() if cgroup else []
     plan.cgroup_mounts = cgroup_mounts or []
     seccomp = linux.get("seccomp")
-    plan.seccomp = compiled(seccomp, seccomp_cache) if seccomp else None
-    plan.seccomp_flags = load_flags(seccomp) if seccomp else 0
+    plan.seccomp = Filter(seccomp, seccomp_cache) if seccomp else None
+    if plan.seccomp and plan.seccomp.listener_path:
+        from crate.runtime import seccomp_agent
+
+        seccomp_agent.look(plan.seccomp)
     plan.made_mounts = {**idmapped_binds(spec), **(mount_fds or {})}
     if other_users:
         # Root of the container may not go where root of the host can: every bind is made here.

@@ -9,7 +9,7 @@ from crate.errors import HostError, StateError
 from crate.linux import namespace, process
 from crate.linux.process import PR_SET_DUMPABLE, prctl
 from crate.runtime import identity, terminal
-from crate.runtime.seccomp import compiled, load_flags
+from crate.runtime.seccomp import Filter
 from crate.runtime.sync import Channel, SetupError, failure, pair
 
 TYPE_CHECKING = False
@@ -45,21 +45,26 @@ def enter(
     seccomp_cache: str | None = None,
     keep_groups: bool = False,
     wall: Wall | None = None,
+    container_id: str = "",
 ) -> Entered:
     """Starts `spec_process` (an OCI `process`) in the namespaces and the cgroup of the process `init_pidfd` means.
 
     The calling process afterwards has its children born in the container's pid namespace: it is for one exec only.
     `cgroup_v2` are directories of cgroups v2, the first that takes a process is joined. `keep_groups` as in init.
-    `wall` is what runtime.landlock says of the container.
+    `wall` is what runtime.landlock says of the container; its id is for the agent of a filter (seccomp_agent.py).
     Raises CommandNotFound (127) and CommandError (126) as init told them.
     """
-    program = (compiled(seccomp, seccomp_cache), load_flags(seccomp)) if seccomp else (None, 0)
+    confined = Filter(seccomp, seccomp_cache) if seccomp else None
+    if confined and confined.listener_path:
+        from crate.runtime import seccomp_agent
+
+        seccomp_agent.look(confined)
     flags = _flags_to_join(init_pid)
     ours, theirs = pair()
 
     def child() -> NoReturn:
         ours.close()
-        _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, (*program, keep_groups), wall, theirs)
+        _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, confined, keep_groups, wall, theirs)
 
     cgroup_fd = -1
     try:
@@ -89,6 +94,11 @@ def enter(
     terminal_fd = -1
     while True:
         name, fields, fd = ours.receive()
+        if name == "listener":
+            assert seccomp
+            state = {"ociVersion": "1.2.0", "id": container_id, "status": "running", "pid": pid, "bundle": ""}
+            seccomp_agent.hand_over(fd, seccomp, state)
+            continue
         if name != "terminal":
             break
         terminal_fd = fd
@@ -121,7 +131,8 @@ def _enter(
     spec_process: dict[str, Any],
     stdio: tuple[int, int, int],
     cgroup_tasks: list[str],
-    program: tuple[bytes | None, int, bool],
+    confined: Filter | None,
+    keep_groups: bool,
     wall: Wall | None,
     channel: Channel,
 ) -> NoReturn:
@@ -173,7 +184,7 @@ def _enter(
         identity.reset_signals()
         if wall:
             wall.restrict()
-        identity.become(spec_process, *program)
+        identity.become(spec_process, confined, channel, keep_groups)
         if not is_there:
             identity.enter_directory(cwd)
         identity.execute(found, spec_process)

@@ -9,12 +9,14 @@ import resource
 
 from crate.linux.capability import capget, capset, drop_bounding, mask, set_ambient
 from crate.linux.process import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, join_session_keyring, prctl
-from crate.linux.seccomp import seccomp_load
 from crate.runtime.sync import SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from crate.runtime.seccomp import Filter
+    from crate.runtime.sync import Channel
 
 _SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
@@ -61,17 +63,17 @@ def keeps_groups(spec: dict[str, Any]) -> bool:
     return (spec.get("annotations") or {}).get("run.oci.keep_original_groups") == "1"
 
 
-def become(process: dict[str, Any], seccomp: bytes | None, seccomp_flags: int, keep_groups: bool = False) -> None:
+def become(process: dict[str, Any], seccomp: Filter | None, channel: Channel, keep_groups: bool = False) -> None:
     """Ids, capabilities, no_new_privs and the seccomp filter of `process`, in the one order that the kernel allows.
 
-    `keep_groups`: the supplementary groups stay those of the caller.
+    `channel`: to the parent, who gets a filter's listener. `keep_groups`: the supplementary groups stay the caller's.
     """
     user = process.get("user") or {}
     wanted = process.get("capabilities")
     no_new_privileges = bool(process.get("noNewPrivileges"))
     try:
         if seccomp and not no_new_privileges:
-            seccomp_load(seccomp, seccomp_flags)  # needs CAP_SYS_ADMIN, so before the capabilities go
+            seccomp.load(channel)  # needs CAP_SYS_ADMIN, so before the capabilities go
         if wanted is not None:
             sets = {name: mask(wanted.get(name) or []) for name in _SETS}
             drop_bounding(sets["bounding"])
@@ -86,7 +88,7 @@ def become(process: dict[str, Any], seccomp: bytes | None, seccomp_flags: int, k
         if no_new_privileges:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
             if seccomp:
-                seccomp_load(seccomp, seccomp_flags)
+                seccomp.load(channel)
     except KeyError as error:
         raise SetupError(f"unknown capability {error.args[0]}") from None
     except OSError as error:

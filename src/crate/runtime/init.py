@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from crate.runtime.landlock import Wall
+    from crate.runtime.seccomp import Filter
 
 _PERSONALITIES = {"LINUX": 0, "LINUX32": 8}
 
@@ -43,7 +44,6 @@ class InitPlan:
         "root_mount_fd",
         "root_path",
         "seccomp",
-        "seccomp_flags",
         "spec",
         "state",
         "stdio",
@@ -57,8 +57,7 @@ class InitPlan:
     root_path: str
     mountpoint: str
     stdio: tuple[int, int, int] | None
-    seccomp: bytes | None
-    seccomp_flags: int
+    seccomp: Filter | None
     cgroup_tasks: list[str]
     cgroup_mounts: list[dict[str, Any]]
     join_fds: list[tuple[int, int]]
@@ -160,7 +159,7 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
     identity.reset_signals()
     if plan.wall:
         plan.wall.restrict()  # after the last mount, while CAP_SYS_ADMIN is there
-    identity.become(process, plan.seccomp, plan.seccomp_flags, plan.keep_groups)
+    identity.become(process, plan.seccomp, channel, plan.keep_groups)
     prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)  # setuid(2) cleared it
     if channel.is_closed():  # the parent died meanwhile: pid 1 of a namespace has no ppid to look at
         os._exit(70)

@@ -64,7 +64,13 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755, owner: tuple[int,
 def _make_one(parent_fd: int, name: str, mode: int, owner: tuple[int, int] | None) -> None:
     os.mkdir(name, mode, dir_fd=parent_fd)
     if owner:
-        os.chown(name, *owner, dir_fd=parent_fd, follow_symlinks=False)
+        from crate.ns.recorded_owner import give
+
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+        try:
+            give(fd, *owner)
+        finally:
+            os.close(fd)
 
 
 def _make_last(root_fd: int, path: str, mode: int, owner: tuple[int, int] | None) -> int:

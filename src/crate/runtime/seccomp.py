@@ -1,16 +1,19 @@
-"""The seccomp filter of a bundle as a program for the kernel, kept by content; loading it is `linux.seccomp`'s duty."""
+"""The seccomp filter of a bundle: its program for the kernel, kept by content, and its loading by who is confined."""
 
 from __future__ import annotations
 
+import errno
 import os
 
 from crate import hotcore
 from crate.errors import UsageError
+from crate.linux import seccomp as kernel
 from crate.oci import digest, json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from crate.oci.runtime_spec import LinuxSeccomp
+    from crate.runtime.sync import Channel
 
 # Part of the key of the cache: raise it with every change of what the assembler or its tables produce.
 _VERSION = "1"
@@ -19,6 +22,82 @@ _FLAGS = {
     "SECCOMP_FILTER_FLAG_LOG": 2,
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
 }
+
+
+#: `listenerMetadata` of a filter whose agent records owners (owners.py): without a listener, it does without.
+RECORDS_OWNERS = "crate: records owners"
+_NOTIFY = "SCMP_ACT_NOTIFY"
+
+
+class Filter:
+    """The filter of a container, made before the clone: `load` needs nothing more.
+
+    `listener_path`: where the agent waits that answers some calls (SCMP_ACT_NOTIFY); "" without such calls.
+    """
+
+    __slots__ = ("_flags", "_program", "_without_listener", "listener_path")
+
+    def __init__(self, seccomp: LinuxSeccomp, cache_dir: str | None) -> None:
+        self._flags = load_flags(seccomp)
+        self.listener_path = _listener_path(seccomp)
+        self._program = compiled(seccomp, cache_dir)
+        self._without_listener = b""
+        if self.listener_path and seccomp.get("listenerMetadata") == RECORDS_OWNERS:
+            self._without_listener = compiled(_pretending(seccomp), cache_dir)
+
+    def forget_listener(self) -> bool:
+        """Does without an agent that is not there; says whether it can."""
+        if not self._without_listener:
+            return False
+        self._program, self.listener_path = self._without_listener, ""
+        return True
+
+    def load(self, channel: Channel) -> None:
+        """Confines this process; the parent gets the listener's descriptor by `channel`. OSError."""
+        if not self.listener_path:
+            kernel.seccomp_load(self._program, self._flags)
+            return
+        try:
+            fd = self._load_listening()
+        except OSError as error:
+            # crate itself runs where a filter has a listener: a process has one at most.
+            if error.errno != errno.EBUSY or not self._without_listener:
+                raise
+            kernel.seccomp_load(self._without_listener, self._flags)
+            return
+        channel.send("listener", fd=fd)
+        os.close(fd)
+
+    def _load_listening(self) -> int:
+        flags = self._flags | kernel.SECCOMP_FILTER_FLAG_NEW_LISTENER
+        try:
+            # A signal does not interrupt a call that the agent has begun to answer.
+            return kernel.seccomp_load(self._program, flags | kernel.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return kernel.seccomp_load(self._program, flags)  # before Linux 5.19
+
+
+def _listener_path(seccomp: LinuxSeccomp) -> str:
+    notified = [name for rule in seccomp.get("syscalls") or () if rule["action"] == _NOTIFY for name in rule["names"]]
+    if seccomp["defaultAction"] != _NOTIFY and not notified:
+        return ""
+    if not seccomp.get("listenerPath"):
+        raise UsageError(f"cannot use linux.seccomp: action {_NOTIFY} is not supported without listenerPath")
+    if seccomp["defaultAction"] == _NOTIFY or {"sendmsg", "execve"} & set(notified):
+        # init sends the listener's descriptor by it, and then nobody answers yet
+        raise UsageError(f"cannot use linux.seccomp: action {_NOTIFY} is not supported for sendmsg and execve")
+    return seccomp["listenerPath"]
+
+
+def _pretending(seccomp: LinuxSeccomp) -> LinuxSeccomp:
+    """The same, but the calls that an agent would answer succeed without doing anything."""
+    rules = [
+        {**rule, "action": "SCMP_ACT_ERRNO", "errnoRet": 0} if rule["action"] == _NOTIFY else rule
+        for rule in seccomp["syscalls"]
+    ]
+    return {**seccomp, "syscalls": rules}  # type: ignore[typeddict-item]
 
 
 def load_flags(seccomp: LinuxSeccomp) -> int:

@@ -43,6 +43,7 @@ _ACTIONS = {
     "SCMP_ACT_TRAP": 0x00030000,
     "SCMP_ACT_ERRNO": _ERRNO,
     "SCMP_ACT_TRACE": 0x7FF00000,
+    "SCMP_ACT_NOTIFY": 0x7FC00000,
     "SCMP_ACT_LOG": 0x7FFC0000,
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
@@ -50,7 +51,7 @@ _ACTIONS = {
 _LENIENT = (_ACTIONS["SCMP_ACT_ALLOW"], _ACTIONS["SCMP_ACT_LOG"], _ACTIONS["SCMP_ACT_TRACE"])
 
 # The architectures whose programs a machine runs, the native one first: name → AUDIT_ARCH of linux/audit.h.
-_MACHINES = {
+MACHINES = {
     "x86_64": {"X86_64": 0xC000003E, "X86": 0x40000003, "X32": 0xC000003E},
     "aarch64": {"AARCH64": 0xC00000B7, "ARM": 0x40000028},
     "riscv64": {"RISCV64": 0xC00000F3},
@@ -58,7 +59,7 @@ _MACHINES = {
     "s390x": {"S390X": 0x80000016, "S390": 0x00000016},
 }
 _32_BIT = ("X86", "X32", "ARM", "S390")
-_X32_BIT = 0x40000000
+X32_BIT = 0x40000000
 _ARM_PRIVATE = 0x0F0000
 
 # Calls that some architectures also reach through socketcall(2) and ipc(2): the position is the first argument.
@@ -82,14 +83,14 @@ def assemble(seccomp: LinuxSeccomp, machine: str) -> bytes:
     one argument are alternatives, as in runc. Numbers beyond the highest of the profile are answered with ENOSYS, so
     that programs fall back to older calls.
     """
-    if machine not in _MACHINES:
+    if machine not in MACHINES:
         raise UsageError(f"cannot use linux.seccomp: no system call numbers for {machine}")
-    audit = _MACHINES[machine]
+    audit = MACHINES[machine]
     wanted = _architectures(seccomp.get("architectures") or [], audit)
     lines: dict[int, dict[int, Code]] = {}
     for name in wanted:
         # One AUDIT_ARCH is shared by x86_64 and x32; the half that is not asked for is killed.
-        halves = {0: _answer(_KILL_THREAD), _X32_BIT: _answer(_KILL_THREAD)} if name in ("X86_64", "X32") else {}
+        halves = {0: _answer(_KILL_THREAD), X32_BIT: _answer(_KILL_THREAD)} if name in ("X86_64", "X32") else {}
         lines.setdefault(audit[name], halves).update(_runs(seccomp, name))
     sections = {number: ((_LOAD, 0, 0, _OFFSET_NUMBER), *_search(_merged(line))) for number, line in lines.items()}
     program = _dispatch(sections)
@@ -127,7 +128,7 @@ def _runs(seccomp: LinuxSeccomp, architecture: str) -> dict[int, Code]:
                 highest = max(highest, number)
             if action != default:
                 rules.setdefault(number, []).extend((conditions, action) for conditions in alternatives)
-    base = _X32_BIT if architecture == "X32" else 0
+    base = X32_BIT if architecture == "X32" else 0
     wide = architecture not in _32_BIT
     other = _answer(default)
     runs = {base: other}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
-from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from crate.linux.fs import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from crate.ns.recorded_owner import recorded
+from crate.ns.single_id import maps_one_id
 from crate.storage.rootfs import mount_layers
 from crate.storage.tree_copy import is_opaque, is_whiteout
 
@@ -102,6 +104,7 @@ def usage(path: str) -> tuple[int, int]:
 def _compare(upper_fd: int, lower_fd: int, whole: bool) -> Iterator[tuple[str, str, bool]]:
     """(kind, path, whether it is a directory of the same owner and mode as before)."""
     pending = [("", whole)]
+    recording = whole and maps_one_id()
     while pending:
         here, complete = pending.pop()
         upper, lower = _list(upper_fd, here), _list(lower_fd, here)
@@ -117,7 +120,11 @@ def _compare(upper_fd: int, lower_fd: int, whole: bool) -> Iterator[tuple[str, s
             is_directory = stat.S_ISDIR(above.st_mode)
             if below is None:
                 yield ADDED, f"/{path}", False
-            elif not whole or _differ(above, below):
+            elif (
+                not whole
+                or _differ(above, below)
+                or (recording and _recorded(upper_fd, path) != _recorded(lower_fd, path))
+            ):
                 yield CHANGED, f"/{path}", is_directory and _same_access(above, below)
             if is_directory:
                 inner.append((path, complete or below is None or _is_opaque(upper_fd, path)))
@@ -133,6 +140,15 @@ def _differ(above: os.stat_result, below: os.stat_result) -> bool:
     if any(getattr(above, field) != getattr(below, field) for field in fields):
         return True
     return stat.S_ISREG(above.st_mode) and above.st_size != below.st_size
+
+
+def _recorded(root_fd: int, path: str) -> tuple[int, int] | None:
+    """The owner that a file or directory is meant to have (crate.ns.recorded_owner)."""
+    fd = openat2(root_fd, path, O_PATH | os.O_NOFOLLOW, _BENEATH)
+    try:
+        return None if stat.S_ISLNK(os.fstat(fd).st_mode) else recorded(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
 
 
 def _list(root_fd: int, path: str) -> dict[str, os.stat_result]:

@@ -12,6 +12,8 @@ import stat
 
 from crate.errors import StateError
 from crate.linux import fs
+from crate.ns.recorded_owner import RAW_NAME
+from crate.ns.single_id import maps_one_id
 from crate.storage.durable import write_all
 from crate.storage.trash import remove_tree_at
 from crate.storage.tree_copy import copy_content
@@ -30,10 +32,12 @@ _NO_ATTRIBUTE = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES)
 
 class Transfer:
     """One copy. `owner`: whose the copies are, None keeps the owners; `overwrite`: files may replace directories and
-    directories files, which is StateError otherwise. OSError with the name of what could not be read or written."""
+    directories files, which is StateError otherwise. `records`: the copies keep the owners that are recorded where
+    there is a single id (crate.ns.recorded_owner). OSError with the name of what could not be read or written."""
 
-    def __init__(self, *, owner: tuple[int, int] | None, overwrite: bool = False) -> None:
+    def __init__(self, *, owner: tuple[int, int] | None, overwrite: bool = False, records: bool = True) -> None:
         self._owner = owner
+        self._drops_records = not records and maps_one_id()
         self._overwrite = overwrite
         self._links: dict[tuple[int, int], tuple[str, str]] = {}
         self._made: set[str] = set()
@@ -216,6 +220,8 @@ class Transfer:
         _give(lambda: os.fchown(target_fd, *owner))
         os.fchmod(target_fd, stat.S_IMODE(found.st_mode))
         for key, value in xattrs(source_fd).items():
+            if key == RAW_NAME and self._drops_records:
+                continue
             try:
                 os.setxattr(target_fd, key, value)
             except OSError as error:

@@ -6,6 +6,8 @@ import os
 import stat
 
 from crate.errors import ImageError
+from crate.ns.recorded_owner import RAW_NAME, parse
+from crate.ns.single_id import maps_one_id
 from crate.storage import tar_writer
 from crate.storage.tar_fields import show
 from crate.storage.tree_copy import is_opaque, is_whiteout
@@ -35,14 +37,16 @@ class TreeArchive:
         shift: IdShift | None = None,
     ) -> None:
         """`mounts`: as in crate.storage.tree_walk. `whiteouts`: overlay's marks become those of image layers; a name
-        that looks like one raises ImageError then. `shift` gives the entries other owners."""
+        that looks like one raises ImageError then. `shift` gives the entries other owners. Where there is a single id
+        files have those that are recorded (crate.ns.recorded_owner)."""
         self._shift = shift
+        self._reads_records = maps_one_id()
         self._write = write
         self._whiteouts = whiteouts
         self._mounts = mounts
         self._pending: list[bytes] = []
         self._size = 0
-        self._links: dict[tuple[int, int], bytes] = {}
+        self._links: dict[tuple[int, int], tuple[bytes, tuple[int, int] | None]] = {}  # first name, its owner
         self.entries = 0  # so far
         self.file_bytes = 0  # of regular files so far
 
@@ -53,7 +57,9 @@ class TreeArchive:
             shown = "/".join(part for part in (name, within) if part)
             if shown:
                 self._check_name(shown)
-                self._put(self._header(os.fsencode(shown), os.fstat(fd), xattrs=xattrs(fd)))
+                attributes = xattrs(fd)
+                owner = self._take_record(attributes)
+                self._put(self._header(os.fsencode(shown), os.fstat(fd), xattrs=attributes, owner=owner))
                 self.entries += 1
                 if self._whiteouts and is_opaque(fd):
                     self._put(tar_writer.plain_file(os.fsencode(f"{shown}/{_OPAQUE}")))
@@ -76,18 +82,20 @@ class TreeArchive:
             key = (found.st_dev, found.st_ino)
             first = self._links.get(key)
             if first:
-                self._put(self._header(raw, found, target=first, is_link=True))
+                self._put(self._header(raw, found, target=first[0], is_link=True, owner=first[1]))
                 return
-            self._links[key] = raw
+            self._links[key] = raw, None
         if stat.S_ISREG(found.st_mode):
             fd = open_regular(dir_fd, entry)
             if fd < 0:
                 self._links.pop((found.st_dev, found.st_ino), None)
                 return
             try:
-                self.add_open(fd, raw)
+                owner = self.add_open(fd, raw)
             finally:
                 os.close(fd)
+            if owner and found.st_nlink > 1:
+                self._links[found.st_dev, found.st_ino] = raw, owner
             return
         target = b""
         if stat.S_ISLNK(found.st_mode):
@@ -103,15 +111,24 @@ class TreeArchive:
             shown = show(os.fsencode(name))
             raise ImageError(f"cannot put /{shown} into a layer: a name that begins with .wh. stands for a removal")
 
-    def add_open(self, fd: int, name: bytes) -> None:
-        """A regular file that is open. As many bytes as it has now: it may grow, or shrink, meanwhile."""
+    def add_open(self, fd: int, name: bytes) -> tuple[int, int] | None:
+        """A regular file that is open; gives the owner that is recorded of it. As many bytes as it has now: it may
+        grow, or shrink, meanwhile."""
         found = os.fstat(fd)
         if not found.st_size and os.fstatvfs(fd).f_blocks == 0:
             self._add_made_up(fd, name, found)
-            return
-        self._put(self._header(name, found, xattrs=xattrs(fd)))
+            return None
+        attributes = xattrs(fd)
+        owner = self._take_record(attributes)
+        self._put(self._header(name, found, xattrs=attributes, owner=owner))
         self.file_bytes += found.st_size
         self._put_body(fd, found.st_size)
+        return owner
+
+    def _take_record(self, attributes: dict[bytes, bytes]) -> tuple[int, int] | None:
+        """Takes the recorded owner out of a file's attributes."""
+        value = attributes.pop(RAW_NAME, None) if self._reads_records else None
+        return None if value is None else parse(value)
 
     def _header(self, name: bytes, found: os.stat_result, **more: Any) -> bytes:
         if self._shift:

@@ -11,6 +11,7 @@ import os
 import stat
 
 from crate.errors import HostError, ImageError
+from crate.ns.recorded_owner import NAME, RAW_NAME, text_of
 from crate.storage import tar_reader
 from crate.storage.beneath import Directories, clean
 from crate.storage.durable import write_all
@@ -62,7 +63,8 @@ class TreeWriter:
 
     `whiteouts`: make overlay whiteouts and opaque directories of `.wh.` names; else such names are files like others.
     `rootless`: overlay's marks are `user.` attributes and devices are left out. `owner`: everything belongs to this
-    user and group. `replaces`: files may take the place of directories, and directories that of files.
+    user and group; with `records` the owners of the archive are recorded (crate.ns.recorded_owner). `replaces`: files
+    may take the place of directories, and directories that of files.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class TreeWriter:
         whiteouts: bool,
         rootless: bool = False,
         owner: tuple[int, int] | None = None,
+        records: bool = False,
         replaces: bool = True,
     ) -> None:
         self._directories = Directories(root_fd, self._replace_whiteout if whiteouts else None)
@@ -79,6 +82,7 @@ class TreeWriter:
         self._whiteouts = whiteouts
         self._rootless = rootless
         self._wanted_owner = owner
+        self._records = records
         self._replaces = replaces
         if whiteouts:
             self._directories.made.add(b"")
@@ -120,10 +124,12 @@ class TreeWriter:
         self._budget_files -= 1
         if self._budget_files < 0:
             self._refresh_budget(files=1)
+        if (self._records or not self._wanted_owner) and not (0 <= entry.uid <= _ID_MAX and 0 <= entry.gid <= _ID_MAX):
+            raise ImageError(f"cannot unpack {show(entry.name)}: impossible owner {entry.uid}:{entry.gid}")
+        if self._records:
+            self._add_record(entry)
         if self._wanted_owner:
             entry.uid, entry.gid = self._wanted_owner
-        elif not (0 <= entry.uid <= _ID_MAX and 0 <= entry.gid <= _ID_MAX):
-            raise ImageError(f"cannot unpack {show(entry.name)}: impossible owner {entry.uid}:{entry.gid}")
         if kind == tar_reader.FILE:
             self._write_file(directory, base, entry, reader)
         elif kind == tar_reader.DIRECTORY:
@@ -134,6 +140,14 @@ class TreeWriter:
             self._write_link(path, directory, base, entry)
         elif kind != b"V":
             self._write_node(directory, base, entry)
+
+    def _add_record(self, entry: Entry) -> None:
+        """The owner becomes an attribute, whatever the archive itself says in its place."""
+        attributes = {name: value for name, value in (entry.xattrs or {}).items() if name != RAW_NAME}
+        if (entry.uid, entry.gid) != (0, 0):
+            kind = stat.S_IFDIR if entry.kind == tar_reader.DIRECTORY else stat.S_IFREG
+            attributes[RAW_NAME] = text_of(entry.uid, entry.gid, kind | entry.mode)
+        entry.xattrs = attributes
 
     def _write_file(self, directory: bytes, base: bytes, entry: Entry, reader: TarReader) -> None:
         self._budget_bytes -= entry.stored
@@ -169,9 +183,11 @@ class TreeWriter:
     def _write_directory(self, path: bytes, directory: bytes, base: bytes, entry: Entry) -> None:
         dir_fd = self._directories.fd(directory)
         fd = self._root_fd
+        is_new = False
         if base:
             try:
                 os.mkdir(base, entry.mode, dir_fd=dir_fd)
+                is_new = True
             except FileExistsError:
                 if not _is_directory(dir_fd, base):
                     self._check_replaces(path)
@@ -183,6 +199,8 @@ class TreeWriter:
             fd = os.open(base, _DIRECTORY, dir_fd=dir_fd)
             self._directories.keep(path, fd)
         os.fchown(fd, entry.uid, entry.gid)  # always: the directory may have been there
+        if self._records and not is_new:
+            _forget_record(fd)
         # What would pass on to the files made in it comes last: the group (setgid) and a default ACL.
         os.fchmod(fd, entry.mode & ~stat.S_ISGID)
         default_acl = None
@@ -352,6 +370,13 @@ def _write_sparse(fd: int, entry: Entry, reader: TarReader) -> None:
             piece = piece[count:]
             offset += count
             left -= count
+
+
+def _forget_record(fd: int) -> None:
+    try:
+        os.removexattr(fd, NAME)
+    except OSError:
+        pass  # there is none
 
 
 def _set_xattrs(fd: int, xattrs: dict[bytes, bytes]) -> None:

@@ -47,7 +47,9 @@ def _unpack(target: str, flags: Sequence[str]) -> dict[str, Any]:
         raise HostError(f"cannot unpack into {target}: {os.strerror(error.errno or 0)}") from None
     rootless = "rootless" in flags
     owner = (os.geteuid(), os.getegid()) if rootless and maps_one_id() else None
-    writer = TreeWriter(root_fd, whiteouts="whiteouts" in flags, rootless=rootless, owner=owner)
+    writer = TreeWriter(
+        root_fd, whiteouts="whiteouts" in flags, rootless=rootless, owner=owner, records=owner is not None
+    )
     unpacked = writer.unpack(TarReader(lambda count: os.read(0, count)))
     return {
         "size": unpacked.size,

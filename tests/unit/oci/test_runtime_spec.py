@@ -31,7 +31,6 @@ def test_supported(spec: dict[str, Any]) -> None:
         ({"process": {"scheduler": {"policy": "SCHED_FIFO"}}}, "process.scheduler"),
         ({"linux": {"intelRdt": {"closID": "x"}}}, "linux.intelRdt"),
         ({"linux": {"mountLabel": "x"}}, "linux.mountLabel"),
-        ({"linux": {"seccomp": {"listenerPath": "/x"}}}, "linux.seccomp.listenerPath"),
     ],
 )
 def test_refused(part: dict[str, Any], field: str) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from crate.errors import UsageError
 from crate.linux.syscall_table import numbers
-from crate.plan.seccomp_profile import default_profile, read_profile
-from crate.runtime.seccomp import compiled, load_flags
+from crate.plan.seccomp_profile import default_profile, read_profile, record_owners
+from crate.runtime.seccomp import Filter, compiled, load_flags
 from crate.runtime.seccomp_assembler import assemble
 from crate.settings.defaults import CAPABILITIES
 from unit.runtime import bpf
@@ -177,7 +177,6 @@ def test_calls_newer_than_the_profile_do_not_exist() -> None:
 @pytest.mark.parametrize(
     ("seccomp", "words"),
     [
-        (profile(rule("read", "NOTIFY")), "action SCMP_ACT_NOTIFY is not supported"),
         (profile(rule("read", "ALLOW", (0, "XX", 0, 0))), "operator SCMP_CMP_XX is not supported"),
         (profile(rule("read", "ALLOW", (6, "EQ", 0, 0))), "there is no argument 6"),
     ],
@@ -185,6 +184,31 @@ def test_calls_newer_than_the_profile_do_not_exist() -> None:
 def test_what_cannot_be_assembled(seccomp: LinuxSeccomp, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         assemble(seccomp, "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("seccomp", "words"),
+    [
+        (profile(rule("read", "NOTIFY")), "SCMP_ACT_NOTIFY is not supported without listenerPath"),
+        ({**profile(rule("sendmsg", "NOTIFY")), "listenerPath": "/x"}, "not supported for sendmsg"),
+        ({**profile(rule("read"), default="NOTIFY"), "listenerPath": "/x"}, "not supported for sendmsg"),
+    ],
+)
+def test_who_cannot_have_a_listener(seccomp: LinuxSeccomp, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Filter(seccomp, None)
+
+
+def test_calls_that_an_agent_answers() -> None:
+    mine = record_owners(default_profile(list(CAPABILITIES), "x86_64", "6.1"), "6.1", "/there")
+    confined = Filter(mine, None)
+    assert confined.listener_path == "/there/owners.sock" and answer(mine, "fchownat") == 0x7FC00000
+    assert answer(mine, "setgroups") == 0x50000 and answer(mine, "chmod") == ALLOW
+    assert confined.forget_listener() and not confined.listener_path
+    foreign: LinuxSeccomp = {**profile(rule("chown", "NOTIFY")), "listenerPath": "/x"}
+    assert not Filter(foreign, None).forget_listener()
+    old = record_owners(default_profile(list(CAPABILITIES), "x86_64", "5.4"), "5.4", "/there")
+    assert not Filter(old, None).listener_path and answer(old, "fchownat") == answer(old, "setgroups") == 0x50000
 
 
 def test_unknown_machine() -> None:

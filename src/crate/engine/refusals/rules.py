@@ -174,7 +174,7 @@ class Judge:
             made: Filter | None = self._filter
             try:
                 security = Security(self._options, self._host, self._engine.settings)
-                seccomp = security.make_seccomp([*self._capabilities, capability], self._host)
+                seccomp = security.make_seccomp([*self._capabilities, capability], self._host, "")
                 made = Filter(assemble(seccomp, self._host.machine)) if seccomp else None
             except (CrateError, OSError):
                 pass  # the profile's file has changed: nothing can be said of what it would be
