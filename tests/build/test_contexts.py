@@ -19,14 +19,14 @@ import zstandard
 
 from abilities import requires
 from build.building import BASE, Builder
-from crate.build import git_source
-from crate.build.context import Context, ContextOpener, image_of
 from crate.build.copying import Rules
-from crate.build.dockerfile import parse
-from crate.build.dockerfile_error import DockerfileError, Fault
-from crate.build.file_digests import FileDigests
-from crate.build.instructions import Add
-from crate.build.remote_sources import fetch, split_sources
+from crate.build.language.dockerfile import parse
+from crate.build.language.dockerfile_error import DockerfileError, Fault
+from crate.build.language.instructions import Add
+from crate.build.sources import git_source
+from crate.build.sources.context import Context, ContextOpener, image_of
+from crate.build.sources.file_digests import FileDigests
+from crate.build.sources.remote_sources import fetch, split_sources
 from crate.errors import CrateError, ImageError, NotFoundError, RegistryError, UsageError
 from crate.registry.download import download
 from crate.storage.roots import Roots, open_roots

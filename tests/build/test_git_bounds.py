@@ -14,8 +14,8 @@ import pytest
 
 from abilities import requires
 from build.building import Builder
-from crate.build import git_process
-from crate.build.git_source import GitSource, fetch, parse_git
+from crate.build.sources import git_process
+from crate.build.sources.git_source import GitSource, fetch, parse_git
 from crate.errors import RegistryError
 from program import until
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crate.errors import UsageError
-from crate.net import store, vxlan
+from crate.net import store
+from crate.net.drivers import vxlan
 from program import until
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pytest
 
 from crate.errors import HostError, KernelError, NameInUseError, NotFoundError, UsageError
 from crate.linux import namespace
-from crate.net import bridge, default_network, sandbox
+from crate.net import default_network, sandbox
+from crate.net.drivers import bridge
 from net.scene import Net, ask, sh
 
 pytestmark = pytest.mark.requires("root", "nft")

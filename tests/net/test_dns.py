@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import dns_flood
-from crate.net import dns_door, dns_upstream
 from crate.net.addresses import LeaseDirectory, owner_of
-from crate.net.resolver import Resolver
+from crate.net.dns import door as dns_door
+from crate.net.dns import upstream as dns_upstream
+from crate.net.dns.resolver import Resolver
 from net.name_server import SERVER, NameServer
 from net.scene import sh
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from crate.linux.netlink import NETLINK_NETFILTER, Netlink
-from crate.net import nftables, sandbox
+from crate.net import sandbox
+from crate.net.firewall import nftables
 from net.scene import Net, ask, sh
 
 pytestmark = pytest.mark.requires("root", "nft")

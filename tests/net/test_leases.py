@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crate.errors import KernelError, NotFoundError
-from crate.net import addresses, firewall, removal, sandbox, store
+from crate.net import addresses, removal, sandbox, store
+from crate.net.firewall import table as firewall
 from net.scene import Net, free_subnet
 
 if TYPE_CHECKING:

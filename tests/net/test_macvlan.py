@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crate.errors import HostError, UsageError
-from crate.net import macvlan, parent, store
+from crate.net import store
+from crate.net.drivers import macvlan, parent
 from net.scene import Net, ask, sh
 
 if TYPE_CHECKING:

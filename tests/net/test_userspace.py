@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crate.errors import HostError, UsageError
-from crate.net import pasta, sandbox, slirp, userspace_process
+from crate.net import sandbox
+from crate.net.rootless import pasta, slirp, userspace_process
 from crate.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crate.engine import wire
+from crate.engine.monitor import wire
 from program import until
 
 if TYPE_CHECKING:

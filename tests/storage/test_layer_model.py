@@ -19,8 +19,8 @@ from abilities import disk_directory
 from crate.storage import layers, merge, rootfs
 from crate.storage.roots import open_roots
 from crate.storage.settle import settle
-from crate.storage.tar_reader import TarReader
-from crate.storage.tree_writer import TreeWriter
+from crate.storage.tar.reader import TarReader
+from crate.storage.tree.writer import TreeWriter
 from storage.archives import archive, directory, member
 from storage.stacks import beneath
 

@@ -14,8 +14,8 @@ import pytest
 
 from abilities import disk_directory
 from crate.errors import HostError, ImageError
-from crate.storage.tar_reader import TarReader
-from crate.storage.tree_writer import TreeWriter, Unpacked
+from crate.storage.tar.reader import TarReader
+from crate.storage.tree.writer import TreeWriter, Unpacked
 from storage.archives import archive, directory, hard_link, header, member, padded, pax, symlink
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crate.build.dockerfile_error import Fault, located
-from crate.build.expansion import Lexer
+from crate.build.language.dockerfile_error import Fault, located
+from crate.build.language.expansion import Lexer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from crate.build.instructions import Arg, Dockerfile
+    from crate.build.language.instructions import Arg, Dockerfile
     from crate.oci.platform import Platform
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from crate.build.arguments import Arguments
 from crate.build.cache_exchange import bring_in, push_apart, take_out
-from crate.build.file_digests import FileDigests
 from crate.build.finishing import finish
 from crate.build.outputs import write_files, write_image
 from crate.build.records import dataclass, replace
+from crate.build.running.step_process import sweep_groups
 from crate.build.session import Session
+from crate.build.sources.file_digests import FileDigests
 from crate.build.stage_build import StageBuild
 from crate.build.stages import Resolver, resolve
-from crate.build.step_process import sweep_groups
 from crate.build.workers import Workers
 from crate.oci import platform as platforms
 from crate.storage import images, journal, staging
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from crate.build.display import Display
-    from crate.build.material import Material
     from crate.build.request import Request
+    from crate.build.sources.material import Material
     from crate.build.state import State
     from crate.build.workers import Reporter
     from crate.settings import Settings
@@ -142,6 +142,6 @@ def _agents(request: Request, directory: str) -> AbstractContextManager[dict[str
     """The sockets of --ssh, while the stages are built."""
     if not request.agents:
         return nullcontext({})
-    from crate.build import agents
+    from crate.build.running import agents
 
     return agents.serve(request.agents, directory)

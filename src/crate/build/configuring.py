@@ -8,8 +8,8 @@ from __future__ import annotations
 from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
-from crate.build import instructions as kinds
-from crate.build.dockerfile_error import Fault
+from crate.build.language import instructions as kinds
+from crate.build.language.dockerfile_error import Fault
 from crate.errors import UsageError
 from crate.linux.signals import parse_signal
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crate.build.arguments import Scope
-    from crate.build.instructions import Instruction
+    from crate.build.language.instructions import Instruction
     from crate.build.state import State
 
 DEFAULT_SHELL = ["/bin/sh", "-c"]

@@ -14,12 +14,12 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from crate.build import go_match
-from crate.build.archives import is_archive
-from crate.build.dockerfile_error import Fault
-from crate.build.file_digests import FileDigests
-from crate.build.ignore import Matched, Patterns
+from crate.build.language.dockerfile_error import Fault
 from crate.build.records import dataclass
+from crate.build.sources import go_match
+from crate.build.sources.archives import is_archive
+from crate.build.sources.file_digests import FileDigests
+from crate.build.sources.ignore import Matched, Patterns
 from crate.ns.recorded_owner import RAW_NAME, parse
 from crate.ns.single_id import maps_one_id
 from crate.oci import digest as digests
@@ -27,8 +27,8 @@ from crate.oci import digest as digests
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crate.build.mode import ModeChange
-    from crate.build.tree import Found, Tree
+    from crate.build.language.mode import ModeChange
+    from crate.build.sources.tree import Found, Tree
 
 DIRECTORY, FILE, SYMLINK, LINK, DEVICE, FIFO, ARCHIVE = (
     "directory",

@@ -12,21 +12,21 @@ import stat
 from typing import TYPE_CHECKING
 
 from crate.build.copying import ARCHIVE, DEVICE, DIRECTORY, FIFO, FILE, LINK, SYMLINK
-from crate.build.dockerfile_error import Fault
+from crate.build.language.dockerfile_error import Fault
 from crate.errors import HostError
 from crate.ns.recorded_owner import record
 from crate.ns.single_id import maps_one_id
 from crate.runtime.paths import make_directory, open_in_root
 from crate.storage.durable import write_all
 from crate.storage.inflate import inflated
-from crate.storage.tar_fields import show
-from crate.storage.tar_reader import TarReader
-from crate.storage.tree_copy import copy_content
-from crate.storage.tree_writer import TreeWriter
+from crate.storage.tar.fields import show
+from crate.storage.tar.reader import TarReader
+from crate.storage.tree.copy import copy_content
+from crate.storage.tree.writer import TreeWriter
 
 if TYPE_CHECKING:
     from crate.build.copying import Entry, Selection
-    from crate.build.tree import Tree
+    from crate.build.sources.tree import Tree
 
 _SMALL = 1 << 17
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

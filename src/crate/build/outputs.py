@@ -18,9 +18,9 @@ from crate.errors import HostError, UsageError
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from crate.storage.durable import write_all
 from crate.storage.rootfs import mount_layers
-from crate.storage.tree_archive import TreeArchive
-from crate.storage.tree_copy import apply_layer
-from crate.storage.tree_walk import directories
+from crate.storage.tree.archive import TreeArchive
+from crate.storage.tree.copy import apply_layer
+from crate.storage.tree.walk import directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from crate.build.builder import build_target
 from crate.build.records import replace
-from crate.build.tree import Tree
+from crate.build.sources.tree import Tree
 from crate.storage import layers, staging
 from crate.storage.trash import remove_tree
-from crate.storage.tree_copy import copy_tree
-from crate.storage.tree_walk import directories, open_regular
+from crate.storage.tree.copy import copy_tree
+from crate.storage.tree.walk import directories, open_regular
 
 if TYPE_CHECKING:
     from crate.build.display import Display
-    from crate.build.material import Material
     from crate.build.request import Request
+    from crate.build.sources.material import Material
     from crate.build.state import State
     from crate.settings import Settings
     from crate.storage.roots import Roots

@@ -101,7 +101,7 @@ def make_request(options: Mapping[str, Any], environ: Mapping[str, str]) -> Requ
     """The request of `build` with these options. UsageError."""
     from crate.build.cache_exchange import parse_places
     from crate.build.outputs import Output, parse_outputs
-    from crate.build.secrets import parse_agents, parse_secrets
+    from crate.build.running.secrets import parse_agents, parse_secrets
     from crate.image.making import check_format
 
     arguments = _arguments(options, environ)

@@ -10,11 +10,11 @@ from crate.errors import UsageError
 
 if TYPE_CHECKING:
     from crate.build.arguments import Arguments
-    from crate.build.file_digests import FileDigests
-    from crate.build.instructions import Dockerfile
+    from crate.build.language.instructions import Dockerfile
     from crate.build.request import Request
+    from crate.build.sources.file_digests import FileDigests
+    from crate.build.sources.tree import Tree
     from crate.build.stages import Graph, Resolver
-    from crate.build.tree import Tree
     from crate.settings import Settings
     from crate.storage.roots import Roots
 
@@ -24,7 +24,7 @@ class Session:
     """One build. `contexts` are the trees by name, "" the build context itself; `image_contexts` images by name.
 
     `shows_output`: what RUNs say is seen as they say it, so that an error need not repeat it.
-    `agents`: the sockets of --ssh, by id. `is_foreign`: the Dockerfile is somebody else's, as of crate.build.material.
+    `agents`: the sockets of --ssh, by id. `is_foreign`: the Dockerfile is somebody else's, as of sources/material.py.
     """
 
     roots: Roots

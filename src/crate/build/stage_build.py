@@ -9,25 +9,25 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from crate.build import configuring
-from crate.build import instructions as kinds
 from crate.build.bases import scratch
-from crate.build.dockerfile import parse_trigger
-from crate.build.dockerfile_error import Fault
-from crate.build.expanding import expanded
-from crate.build.run_mounts import RunMounts
+from crate.build.language import instructions as kinds
+from crate.build.language.dockerfile import parse_trigger
+from crate.build.language.dockerfile_error import Fault
+from crate.build.language.expanding import expanded
+from crate.build.running.run_mounts import RunMounts
+from crate.build.running.step_process import HOSTNAME, Step, StepProcess
+from crate.build.sources.trees import Trees
 from crate.build.stages import SCRATCH, STAGE
 from crate.build.step_error import of_fault, of_instruction, of_run
-from crate.build.step_process import HOSTNAME, Step, StepProcess
 from crate.build.steps import Steps
 from crate.build.transfer import Transfer, owner_of
-from crate.build.trees import Trees
 from crate.errors import CrateError
 from crate.oci import platform as platforms
 from crate.runtime.paths import make_directory
 
 if TYPE_CHECKING:
     from crate.build.arguments import Scope
-    from crate.build.instructions import Instruction
+    from crate.build.language.instructions import Instruction
     from crate.build.session import Session
     from crate.build.stages import ResolvedStage, Source
     from crate.build.state import State

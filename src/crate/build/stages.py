@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crate.build import instructions as kinds
-from crate.build.dockerfile import parse_trigger
-from crate.build.dockerfile_error import Fault, located, suggestion
-from crate.build.expansion import Lexer
+from crate.build.language import instructions as kinds
+from crate.build.language.dockerfile import parse_trigger
+from crate.build.language.dockerfile_error import Fault, located, suggestion
+from crate.build.language.expansion import Lexer
 from crate.build.records import dataclass
 from crate.errors import UsageError
 from crate.oci import platform as platforms
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from crate.build.arguments import Arguments
-    from crate.build.instructions import Dockerfile, Instruction, Stage
+    from crate.build.language.instructions import Dockerfile, Instruction, Stage
 
 STAGE, IMAGE, CONTEXT, SCRATCH = "stage", "image", "context", "scratch"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crate.build.dockerfile_error import located
+from crate.build.language.dockerfile_error import located
 from crate.errors import CrateError
 
 if TYPE_CHECKING:
-    from crate.build.dockerfile_error import Fault
-    from crate.build.instructions import Dockerfile, Instruction
+    from crate.build.language.dockerfile_error import Fault
+    from crate.build.language.instructions import Dockerfile, Instruction
 
 _LINES = 15
 

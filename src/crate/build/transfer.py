@@ -6,12 +6,12 @@ import os
 from posixpath import join
 from typing import TYPE_CHECKING, Any
 
-from crate.build import instructions as kinds
 from crate.build.copying import Rules, select
-from crate.build.dockerfile_error import Fault
 from crate.build.entry_writer import EntryWriter
-from crate.build.mode import ModeChange
-from crate.build.remote_sources import fetch, refuse_remote, split_sources
+from crate.build.language import instructions as kinds
+from crate.build.language.dockerfile_error import Fault
+from crate.build.language.mode import ModeChange
+from crate.build.sources.remote_sources import fetch, refuse_remote, split_sources
 from crate.build.state import key_of
 from crate.errors import UsageError
 from crate.runtime.paths import open_in_root
@@ -22,10 +22,10 @@ from crate.storage.rootfs import mount_layers
 if TYPE_CHECKING:
     from crate.build.copying import Selection
     from crate.build.session import Session
+    from crate.build.sources.tree import Tree
+    from crate.build.sources.trees import Trees
     from crate.build.state import State
     from crate.build.steps import Steps
-    from crate.build.tree import Tree
-    from crate.build.trees import Trees
     from crate.storage.layer_work import LayerWork
 
 

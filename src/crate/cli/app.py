@@ -140,7 +140,7 @@ def _with_diagnosis(error: BaseException, text: str) -> str:
     """The line with what the doctor finds about it, where that is something."""
     global _ran
     _ran = ""  # what such a command imports is not what the next one needs
-    from crate.engine import diagnosis
+    from crate.engine.doctor import diagnosis
 
     found = diagnosis.hint(error, _globals)
     if not found:

@@ -195,7 +195,7 @@ def _objects(module: str, kind: str, given: dict[str, Any]) -> list[str]:
         for pod in pods.listing(engine.roots):
             found += [f"{pod['name']}\tpod", f"{pod['id'][:12]}\t{pod['name']}"]
     if kind in ("networks", "objects"):
-        from crate.engine import networks
+        from crate.engine.networks import verbs as networks
 
         found += [f"{record['name']}\tnetwork" for record in networks.listing(engine)]
         found += ["host", "none", "bridge", "container:"] if kind == "networks" and "network" not in module else []

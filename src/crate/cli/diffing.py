@@ -13,7 +13,7 @@ def main(options: dict[str, Any], kinds: tuple[str, ...] = ("container", "image"
     """0."""
     import crate.engine
     from crate.cli import output, targets
-    from crate.engine import diff
+    from crate.engine.files import diff
     from crate.errors import UsageError
     from crate.oci import json
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
-    from crate.engine.pods import Pod
+    from crate.engine.pods.pod import Pod
     from crate.storage.secrets import SecretRecord
 
     Test = Callable[[Any, str], bool]
@@ -144,14 +144,14 @@ def _container_tests(engine: Engine, listed: list[Container]) -> dict[str, Test]
         return any(value in (m.get("name"), m.get("source"), m.get("destination")) for m in mounts)
 
     def network(container: Container, value: str) -> bool:
-        from crate.engine import attachments
+        from crate.engine.networks import attachments
 
         request = container.record["network"]
         names = [request["mode"], *attachments.names(request)]
         return value in names or _network_name(engine, value) in names
 
     def published(container: Container, value: str) -> bool:
-        from crate.engine.published import of_lease
+        from crate.engine.networks.published import of_lease
 
         ports = of_lease(state(container).get("lease") or {})
         return bool(_ports(value) & {(p["container_port"], p["protocol"]) for p in ports})
@@ -230,7 +230,7 @@ _CHECKS: dict[str, Callable[[str], object]] = {
 
 def _network_name(engine: Engine, text: str) -> str:
     """The name of the network that an id, or its beginning, means; "" for none."""
-    from crate.engine import networks as engine_networks
+    from crate.engine.networks import verbs as engine_networks
     from crate.errors import CrateError
 
     try:
@@ -272,7 +272,7 @@ def pods(engine: Engine, given: Iterable[str], listed: list[Pod]) -> list[Pod]:
             raise UsageError(f'invalid filter "ctr-number={value}"', "a number") from None
 
     def by_network(pod: Pod, value: str) -> bool:
-        from crate.engine import attachments
+        from crate.engine.networks import attachments
 
         requests = [member.record["network"] for member in pod.members]
         return any(value in (request["mode"], *attachments.names(request)) for request in requests)
@@ -307,7 +307,7 @@ def networks(engine: Engine, given: Iterable[str] | None, listed: list[dict[str,
 
     used: set[str] = set()
     if any(text.startswith("dangling") for text in given or ()):
-        from crate.engine import networks as engine_networks
+        from crate.engine.networks import verbs as engine_networks
 
         used = engine_networks.used(engine)
     tests: dict[str, Test] = {

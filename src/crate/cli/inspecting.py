@@ -103,7 +103,8 @@ def _look_up(engine: Engine, kind: str, name: str, size: bool) -> dict[str, Any]
 
 
 def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
-    from crate.engine import containers, inspect
+    from crate.engine import containers
+    from crate.engine.inspect import container as inspect
 
     return inspect.inspect(engine, containers.find(engine, name), size=size)
 
@@ -124,13 +125,14 @@ def _volume(engine: Engine, name: str, size: bool) -> dict[str, Any]:
 
 
 def _network(engine: Engine, name: str, size: bool) -> dict[str, Any]:
-    from crate.engine import networks
+    from crate.engine.networks import verbs as networks
 
     return networks.inspect(engine, name)
 
 
 def _pod(engine: Engine, name: str, size: bool) -> dict[str, Any]:
-    from crate.engine import pod_inspect, pods
+    from crate.engine.pods import inspect as pod_inspect
+    from crate.engine.pods import pod as pods
 
     return pod_inspect.inspect(engine, pods.find(engine, name))
 

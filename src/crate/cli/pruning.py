@@ -69,7 +69,7 @@ def containers(engine: Engine, options: dict[str, Any], pruned: Pruned) -> None:
 def pods(engine: Engine, options: dict[str, Any], pruned: Pruned) -> None:
     """Removes the pods that have ended, unless only what matches a filter is to go."""
     if not options["filter"]:
-        from crate.engine import pod_verbs
+        from crate.engine.pods import verbs as pod_verbs
 
         pruned.add("Deleted Pods", pod_verbs.prune(engine))
 

@@ -10,7 +10,7 @@ import select
 import termios
 from struct import unpack
 
-from crate.engine import wire
+from crate.engine.monitor import wire
 from crate.errors import StateError
 from crate.linux import process
 from crate.oci import json

@@ -8,14 +8,14 @@ import os
 from crate import cgroup
 from crate.cgroup.explain import ignored
 from crate.cgroup.mounts import mounts_of
-from crate.engine import wire
 from crate.engine.attach import Relay
+from crate.engine.monitor import wire
+from crate.engine.monitor.streams import Client, Streams
 from crate.engine.offspring import exit_code, failure, refuse
-from crate.engine.streams import Client, Streams
 from crate.errors import UsageError, notice
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
 from crate.linux.process import fork_child, pidfd_send_signal
-from crate.net.route_messages import link_up
+from crate.net.netlink.route import link_up
 from crate.oci import json
 from crate.oci.runtime_spec import check_supported
 from crate.plan.refusal import refuse_nul

@@ -6,7 +6,7 @@ import os
 
 from crate.engine import containers, create, start
 from crate.engine import remove as removing
-from crate.engine.view import RUNNING
+from crate.engine.files.view import RUNNING
 from crate.errors import StateError, UsageError
 from crate.storage import containers as store
 
@@ -46,7 +46,7 @@ def clone(
         )
     recorded = container.record["options"]
     if recorded.get("pod_id"):
-        from crate.engine.pod_members import apart
+        from crate.engine.pods.members import apart
 
         recorded = {**apart(engine, container), "pod": recorded["pod_id"]}
     options = {key: value for key, value in recorded.items() if key not in _OWN}

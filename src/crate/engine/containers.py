@@ -58,7 +58,7 @@ class Container:
         if self._state is None or fresh:
             self._state = self._read_state(engine)
             if self.record["health"]:
-                from crate.engine.health_log import of_state
+                from crate.engine.health.log import of_state
 
                 self._state["health"] = of_state(self.paths.run_directory, self._state)
         return self._state
@@ -75,13 +75,13 @@ class Container:
                     live["status"] = "paused"
                 return live
             if live:
-                from crate.engine.healing import heal
+                from crate.engine.recovery.healing import heal
 
                 heal(engine, self, live)
                 continue
             ended = _read(f"{self.paths.files}/{EXIT}")
             if ended and "lost" in ended:
-                from crate.engine.lost import restore
+                from crate.engine.recovery.lost import restore
 
                 restore(self.paths, ended)
                 continue
@@ -129,7 +129,7 @@ def load(engine: Engine, container_id: str) -> Container | None:
     launcher = record.get("launcher")
     if launcher and record["remove"] and not is_alive(*launcher) and not os.access(container.paths.state, os.F_OK):
         # `run --rm` was killed before its container started: it was never to be seen without its command.
-        from crate.engine.sweeping import remove_cgroup, sweep_leases
+        from crate.engine.recovery.sweeping import remove_cgroup, sweep_leases
 
         path = container.spec()["linux"]["cgroupsPath"]
         if record.get("anonymous_volumes"):

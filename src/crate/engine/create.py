@@ -45,7 +45,7 @@ def prepare(engine: Engine, options: dict[str, Any], launches: bool = False) -> 
     Raises UsageError, NotFoundError, NameInUseError, ImageError …; nothing is left behind then.
     """
     if options.get("pod") or options.get("pod_id_file"):
-        from crate.engine import pod_members
+        from crate.engine.pods import members as pod_members
 
         return pod_members.prepare(engine, options, launches)
     if options.get("cidfile"):
@@ -155,7 +155,7 @@ def find_image(engine: Engine, options: dict[str, Any]) -> tuple[ImageRecord | N
     if options.get("rootfs"):
         return None, ""
     if options.get("infra") == "sandbox":
-        from crate.engine import sandbox_image
+        from crate.engine.pods import sandbox_image
 
         return sandbox_image.ensure(engine.roots, str(options["image"]))
     from crate.image import local
@@ -208,7 +208,7 @@ def _make_room(engine: Engine, name: str | None) -> None:
 
 def abandon(engine: Engine, container: Container, error: BaseException) -> None:
     """After a start that failed: a --rm container goes, another one stays as it was and tells why."""
-    from crate.engine.sweeping import sweep_leases
+    from crate.engine.recovery.sweeping import sweep_leases
 
     sweep_leases(engine)
     if container.record["remove"]:

@@ -6,10 +6,10 @@ import _signal
 import os
 
 from crate import cgroup
-from crate.engine import wire
 from crate.engine.attach import Relay, parse_detach_keys, warn_without_terminal, window_size
+from crate.engine.monitor import wire
+from crate.engine.monitor.streams import Client, Streams
 from crate.engine.offspring import drop_inherited, exit_code, failure, make_pipes, own_membership, refuse
-from crate.engine.streams import Client, Streams
 from crate.errors import StateError
 from crate.linux.process import fork_child, pidfd_send_signal, set_name
 from crate.oci import json

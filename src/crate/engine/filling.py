@@ -32,7 +32,7 @@ def fill(engine: Engine, plan: Plan, record: dict[str, Any], root_fd: int) -> No
     """
     _check_networks(engine, plan["network"])
     if record.get("links"):
-        from crate.engine import links
+        from crate.engine.networks import links
 
         links.resolve(engine, record)
     for slot in plan["slots"]:
@@ -49,7 +49,7 @@ def _check_networks(engine: Engine, request: Any) -> None:
     default = engine.settings.get("network.default")
     for attachment in request["networks"]:
         if attachment["network"] not in ("", default):
-            from crate.engine import networks
+            from crate.engine.networks import verbs as networks
 
             attachment["network"] = networks.name_of(engine, attachment["network"])
 
@@ -132,7 +132,7 @@ def _image(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_
 
 
 def _sandbox(engine: Engine, plan: Plan, record: dict[str, Any], slot: Slot, root_fd: int) -> None:
-    from crate.engine import sandbox_program
+    from crate.engine.pods import sandbox_program
 
     sandbox_program.write(root_fd)
 

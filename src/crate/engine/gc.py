@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 
-from crate.engine import containers, sizes
+from crate.engine import containers
+from crate.engine.usage import sizes
 from crate.errors import CrateError
 from crate.storage import (
     build_cache,
@@ -141,7 +142,7 @@ class Plan:
         return {*record["layers"], *blobs, *(layer["digest"] for layer in record["manifest"].get("layers") or ())}
 
     def _images(self) -> list[Candidate]:
-        from crate.engine import mounting
+        from crate.engine.files import mounting
         from crate.image import remove
 
         found = []

@@ -22,7 +22,7 @@ def open_all(engine: Engine, container: Container, spec: dict[str, Any]) -> dict
         for entry in container.record["image_mounts"]:
             index = int(entry["index"])
             try:
-                os.unlink(f"{container.paths.run_directory}/unmounted-{entry['image']}")  # of mounting.py
+                os.unlink(f"{container.paths.run_directory}/unmounted-{entry['image']}")  # of files/mounting.py
             except FileNotFoundError:
                 pass
             found[index] = _open(engine, container, entry)

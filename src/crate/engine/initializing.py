@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from crate.engine.containers import write_exit
+from crate.engine.files.view import hold
 from crate.engine.root_mount import mount_root
-from crate.engine.view import hold
 from crate.errors import StateError
 from crate.storage import journal
 

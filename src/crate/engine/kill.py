@@ -29,7 +29,7 @@ def end_for_good(engine: Engine, container: Container) -> bool:
     record = container.record
     if record["restart"]["name"] == "no" and record.get("health_on_failure") != "restart":
         return False
-    from crate.engine import restarting
+    from crate.engine.monitor import restarting
 
     return restarting.end_for_good(engine, container)
 

@@ -2,7 +2,7 @@
 
     caller                         monitor                                   init
       | -- fork ------------------> | own session, caller's streams dropped
-      | finds the image, plans,     | loads what it needs (ignition.py)
+      | finds the image, plans,     | loads what it needs (monitor/ignition.py)
       | writes the container,       |
       | mounts its root (detached)  |
       | -- order, root mount -----> | address, ports; cgroup; pipes
@@ -12,7 +12,7 @@
       |                             | state.json
       |                             | -- start -----------------------------> | execve
       | <- started, or failed ----- |
-      | attach.py                   | monitor.py
+      | attach.py                   | monitor/monitor.py
 
 The fork comes first because each has its own things to load, four milliseconds each, and a fork copies less when less
 was loaded. A caller that has no order after all closes the socket, and the monitor to be ends.
@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 
 from crate import hotcore
-from crate.engine import wire
+from crate.engine.monitor import wire
 from crate.engine.offspring import drop_inherited, failure, own_membership, refuse
 from crate.errors import HostError
 from crate.linux.process import fork_child
@@ -90,7 +90,7 @@ def fork_starter(engine: Engine) -> Starter:
 
 
 def _monitor(engine: Engine, socket: _socket.socket) -> NoReturn:
-    """Process `crate:monitor`, see monitor.py. Ends with os._exit."""
+    """Process `crate:monitor`, see monitor/monitor.py. Ends with os._exit."""
     try:
         os.setsid()
         os.umask(0o022)  # not the caller's: what is made for the container is for all of its users
@@ -99,7 +99,7 @@ def _monitor(engine: Engine, socket: _socket.socket) -> NoReturn:
         engine.membership = membership
         hotcore.forget()
         hotcore.load("monitor")
-        from crate.engine import ignition, monitor
+        from crate.engine.monitor import ignition, monitor
 
         monitor.settle_process()
         order, root_mount_fd = wire.receive_order(socket)

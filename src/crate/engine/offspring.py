@@ -6,7 +6,7 @@ import _socket
 import os
 
 from crate import errors
-from crate.engine import wire
+from crate.engine.monitor import wire
 from crate.oci import json
 
 TYPE_CHECKING = False

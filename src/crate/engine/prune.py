@@ -42,7 +42,8 @@ def _tell(engine: Engine, kind: str, freed: int) -> None:
 
 def containers(engine: Engine, chosen: Iterable[Container]) -> tuple[list[str], int]:
     """Removes containers; gives ids. Others depend on one that stays, unless they were removed before it."""
-    from crate.engine import remove, sizes
+    from crate.engine import remove
+    from crate.engine.usage import sizes
 
     removed, freed = [], 0
     waiting = list(chosen)
@@ -87,8 +88,8 @@ def unused_volumes(engine: Engine) -> list[dict[str, Any]]:
 
 def volumes(engine: Engine, chosen: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
     """Removes volumes by their records; gives names."""
-    from crate.engine import sizes
     from crate.engine import volumes as verbs
+    from crate.engine.usage import sizes
 
     removed, freed = [], 0
     for record in chosen:
@@ -104,7 +105,7 @@ def volumes(engine: Engine, chosen: Iterable[dict[str, Any]]) -> tuple[list[str]
 
 def unused_networks(engine: Engine) -> list[dict[str, Any]]:
     """The records of networks that were made and no container is connected to."""
-    from crate.engine import networks
+    from crate.engine.networks import verbs as networks
 
     used = networks.used(engine)
     return [record for record in networks.listing(engine) if not record["builtin"] and record["name"] not in used]
@@ -112,7 +113,7 @@ def unused_networks(engine: Engine) -> list[dict[str, Any]]:
 
 def networks(engine: Engine, chosen: Iterable[dict[str, Any]]) -> list[str]:
     """Removes networks by their records; gives names."""
-    from crate.engine import networks as verbs
+    from crate.engine.networks import verbs
 
     removed = []
     for record in chosen:

@@ -6,7 +6,7 @@ import os
 
 from crate.engine import stop as stopping
 from crate.engine.containers import DEPENDENTS
-from crate.engine.sweeping import sweep
+from crate.engine.recovery.sweeping import sweep
 from crate.errors import StateError
 from crate.storage import containers as store
 from crate.storage import journal
@@ -56,7 +56,7 @@ def remove(
     StateError when it runs or others depend on it, in podman's words.
     """
     if container.record["options"].get("infra") and not with_pod:
-        from crate.engine.pods import refuse_sandbox
+        from crate.engine.pods.pod import refuse_sandbox
 
         refuse_sandbox(container, "removed")
     status = container.state(engine)["status"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from crate.engine.aftermath import KEPT
+from crate.engine.monitor.aftermath import KEPT
 from crate.engine.start import start
 from crate.engine.stop import ask as ask_to_stop
 from crate.engine.stop import stop

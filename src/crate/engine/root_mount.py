@@ -20,7 +20,7 @@ def mount_root(roots: Roots, record: dict[str, Any], directory: str) -> int:
     A directory given by --rootfs is used as it is, what the container writes stays in it; with `:O` it is not touched.
     """
     if os.access(f"{directory}/merged", os.F_OK):
-        from crate.engine.mounting import shared_mount
+        from crate.engine.files.mounting import shared_mount
 
         fd = shared_mount(directory)
         if fd >= 0:

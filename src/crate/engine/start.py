@@ -65,7 +65,7 @@ def add_terminal(engine: Engine, hello: dict[str, Any]) -> None:
 
 def join(engine: Engine, container: Container, hello: dict[str, Any]) -> tuple[_socket.socket, int]:
     """A connection to the monitor of a container that runs, and the pidfd of its init."""
-    from crate.engine import wire
+    from crate.engine.monitor import wire
 
     try:
         socket = wire.connect(container.paths.attach_socket)
@@ -139,7 +139,7 @@ def _pass_through(engine: Engine, container: Container, hello: dict[str, Any], s
 
 
 def _enter_pod(engine: Engine, container: Container, starter: Starter) -> None:
-    from crate.engine.pod_members import enter
+    from crate.engine.pods.members import enter
 
     try:
         enter(engine, container)

@@ -49,7 +49,7 @@ def _update(engine: Engine, container: Container, given: dict[str, Any]) -> None
         record["restart"] = restart_policy(policy, engine.settings)
     given = dict(given)
     if rates := given.pop("network_rate", None):
-        from crate.engine import network_rates
+        from crate.engine.networks import rates as network_rates
         from crate.net import sandbox
 
         sandbox.enter_home(engine.roots)
@@ -68,7 +68,7 @@ def _update(engine: Engine, container: Container, given: dict[str, Any]) -> None
     store.write_record(container.paths, record, durable)
     container.record = record
     if given.get("restart") is not None and state["status"] in ("running", "paused", "restarting"):
-        from crate.engine import restarting
+        from crate.engine.monitor import restarting
 
         restarting.provide(engine, container)
     journal.of_container(engine.roots, "update", record)

@@ -34,7 +34,7 @@ def _open(engine: Engine, text: str, verb: str) -> tuple[dict[str, Any], int]:
 def export(engine: Engine, text: str, fd: int) -> None:
     """Writes all that is in the volume to a descriptor. NotFoundError, UsageError, OSError."""
     from crate.storage.durable import write_all
-    from crate.storage.tree_archive import TreeArchive
+    from crate.storage.tree.archive import TreeArchive
 
     record, data_fd = _open(engine, text, "export")
     try:
@@ -51,8 +51,8 @@ def bring(engine: Engine, text: str, fd: int, label: str) -> None:
     from crate.ns.single_id import maps_one_id
     from crate.storage.durable import sync_file_system
     from crate.storage.inflate import inflated
-    from crate.storage.tar_reader import TarReader
-    from crate.storage.tree_writer import TreeWriter
+    from crate.storage.tar.reader import TarReader
+    from crate.storage.tree.writer import TreeWriter
 
     record, data_fd = _open(engine, text, "import")
     rootless = engine.roots.rootless

@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from crate.engine import wire
+from crate.engine.monitor import wire
 from crate.errors import NotFoundError, StateError, UsageError
 from crate.oci import json
 
@@ -100,7 +100,7 @@ def await_end(container: Container, timeout_seconds: float | None = None) -> dic
 
 
 def _await_monitor(container: Container, timeout_seconds: float | None) -> None:
-    """The end of the monitor, of one whose socket is gone while it runs: by whoever cleaned /run (lost.py)."""
+    """The end of the monitor, of one whose socket is gone while it runs: by whoever cleaned /run (recovery/lost.py)."""
     import os
 
     from crate.linux import process

@@ -10,10 +10,11 @@ import os
 
 from crate.errors import HostError, ImageError
 from crate.oci import digest as digests
-from crate.storage import content, tar_reader
+from crate.storage import content
 from crate.storage.durable import write_all
 from crate.storage.inflate import inflated
-from crate.storage.tar_reader import TarReader
+from crate.storage.tar import reader as tar_reader
+from crate.storage.tar.reader import TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from crate.oci import image_spec, json
 from crate.oci import reference as references
 from crate.storage import content
 from crate.storage.durable import read_file, write_all, write_file
-from crate.storage.tree_archive import TreeArchive
-from crate.storage.tree_copy import copy_content
+from crate.storage.tree.archive import TreeArchive
+from crate.storage.tree.copy import copy_content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ def find_named(roots: Roots, text: str) -> tuple[ImageRecord, str] | None:
         if record:
             return record, name
         if digest and digest.startswith(stored.LIST):
-            from crate.image.manifest_list import host_image
+            from crate.image.manifest.list import host_image
 
             record = host_image(roots, digest.removeprefix(stored.LIST))
             return (record, "") if record else None

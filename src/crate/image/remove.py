@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crate.errors import CrateError, NotFoundError, StateError
-from crate.image import history, local, manifest_list
+from crate.image import history, local
+from crate.image.manifest import list as manifest_list
 from crate.storage import image_record, images, journal, manifest_lists
 
 TYPE_CHECKING = False

@@ -15,7 +15,7 @@ from crate.oci import image_spec, json, platform
 from crate.storage import content, images, journal
 from crate.storage.deflate import GZIP, TAR
 from crate.storage.durable import write_all, write_file
-from crate.storage.tree_archive import TreeArchive
+from crate.storage.tree.archive import TreeArchive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crate.errors import NotFoundError, UsageError
-from crate.image import local, manifest_list
+from crate.image import local
+from crate.image.manifest import list as manifest_list
 from crate.oci import reference as references
 from crate.storage import images, journal, manifest_lists
 

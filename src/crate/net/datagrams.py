@@ -1,6 +1,6 @@
 """Carries the UDP that no firewall rule can: to `[::1]`, and to IPv6 addresses for containers without one.
 
-For an ordinary user's containers, all of it (forwarder.py).
+For an ordinary user's containers, all of it (rootless/forwarder.py).
 Each client has a socket of its own to the container, so that answers find back; the one that rested longest makes room.
 """
 

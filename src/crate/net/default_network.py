@@ -8,9 +8,10 @@ from _socket import AF_INET, AF_INET6
 
 from crate.errors import HostError, NotFoundError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink
-from crate.net import route_messages, store
+from crate.net import store
 from crate.net.addresses import format_address, nth, overlaps, parse_address, parse_subnet
-from crate.net.bridge import find
+from crate.net.drivers.bridge import find
+from crate.net.netlink import route as route_messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from crate.errors import NameInUseError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink
 from crate.net import store
 from crate.net.addresses import overlaps, parse_subnet
-from crate.net.bridge import find
 from crate.net.default_network import default_mtu, free_subnet, used_subnets
+from crate.net.drivers.bridge import find
 from crate.net.endpoint import MTU, UPLINK_MTU, driver_of
 from crate.net.rates import parse_rates
 

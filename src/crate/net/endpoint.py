@@ -84,19 +84,19 @@ _METRIC_STEP = 100
 def driver_of(name: str) -> Any:
     """The module of a driver. HostError for one that this crate does not have."""
     if name == "bridge":
-        from crate.net import bridge
+        from crate.net.drivers import bridge
 
         return bridge
     if name in ("macvlan", "ipvlan"):
-        from crate.net import macvlan
+        from crate.net.drivers import macvlan
 
         return macvlan
     if name == "vxlan":
-        from crate.net import vxlan
+        from crate.net.drivers import vxlan
 
         return vxlan
     if name == "cni":
-        from crate.net import cni
+        from crate.net.drivers import cni
 
         return cni
     raise HostError(f"cannot use a network with driver {name}: this crate does not know it", "upgrade crate")
@@ -199,7 +199,7 @@ def lease(
     span = addresses.parse_subnet(subnet["subnet"])
     with addresses.LeaseDirectory(endpoint["lease_directory"]) as leases:
         if network["driver"] in ROUTED:
-            from crate.net import nftables
+            from crate.net.firewall import nftables
 
             nftables.ensure(table, leases, network)
         if key:

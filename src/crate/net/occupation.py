@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6
 
-from crate.net import route_messages
 from crate.net.addresses import contains
+from crate.net.netlink import route as route_messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Carries what no firewall rule can: connections to `[::1]`, and to IPv6 addresses for containers without one.
 
 It runs in the process that owns the sandbox, beside its other work: one descriptor to poll, one step that never blocks.
-An ordinary user's published ports have a process for themselves (forwarder.py), in which it carries all of them.
+An ordinary user's published ports have a process for themselves (rootless/forwarder.py), which carries them all.
 UDP is the business of datagrams.py.
 """
 

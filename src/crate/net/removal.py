@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from crate.errors import KernelError, NotFoundError, StateError
 from crate.linux.netlink import NETLINK_NETFILTER, Netlink
-from crate.net import endpoint, nft_messages, nft_rules, nftables, store
+from crate.net import endpoint, store
 from crate.net.addresses import LeaseDirectory, is_alive, records
+from crate.net.firewall import messages as nft_messages
+from crate.net.firewall import nftables
+from crate.net.firewall import rules as nft_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

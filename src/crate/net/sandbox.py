@@ -17,7 +17,7 @@ import os
 from crate import hotcore
 from crate.errors import CrateError, KernelError, NotFoundError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, netlink_in
-from crate.net import route_messages
+from crate.net.netlink import route as route_messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ if TYPE_CHECKING:
         ports: list[Port]
         published: str  # the network whose endpoint the ports lead to
         port_fds: list[int]
-        dns_fds: list[int]  # UDP, TCP: where the owner is asked for names (dns_door.py), as long as it keeps them open
+        dns_fds: list[int]  # UDP, TCP: where the owner is asked for names (dns/door.py), as long as it keeps them open
         owner: list[int]  # pid and start time
         helper_pid: int  # pasta, slirp4netns or a forwarder, a child of the owner
-        home_fds: list[int]  # of an ordinary user's networks (rootless_networks.py), as long as the owner is on them
+        home_fds: list[int]  # of an ordinary user's networks (rootless/networks.py), as long as the owner is on them
         directory: str  # where a helper has its sockets, and an ordinary user's networks their place
         host_address: str  # by which the container reaches the host, where that is not the gateway
         options: str
@@ -113,7 +113,7 @@ def prepare(
         "options": request.get("options") or "",
     }
     if mode == "bridge" and roots.rootless:
-        from crate.net import rootless_sandbox
+        from crate.net.rootless import sandbox as rootless_sandbox
 
         rootless_sandbox.prepare(
             lease, roots, settings, request, lambda wanted: _prepare_networks(lease, roots, settings, wanted, names)
@@ -122,7 +122,7 @@ def prepare(
         with hotcore.Apart("bridge"):
             _prepare_networks(lease, roots, settings, request, names)
     elif mode in _USERSPACE:
-        from crate.net import userspace
+        from crate.net.rootless import userspace
 
         if any(attachment.get("rates") for attachment in request.get("networks") or ()):
             raise UsageError(f"cannot limit the rate of --network {mode}: it has no interface on the host")
@@ -182,7 +182,7 @@ def find_network(roots: Roots, settings: Settings, name: str) -> Network:
         return store.load(roots, name)
     except NotFoundError:
         if not is_default(settings, name):
-            from crate.net import cni
+            from crate.net.drivers import cni
 
             return cni.load(settings, name)
     from crate.net import default_network
@@ -233,11 +233,11 @@ def connect(lease: Lease, netns_fd: int) -> None:
         _at_home(lease, lambda: _attach_all(lease, netns_fd))
         if has_names(lease):
             with hotcore.Apart("names"):
-                from crate.net import dns_door
+                from crate.net.dns import door as dns_door
 
                 lease["dns_fds"] = dns_door.open_door(netns_fd)
     elif lease["mode"] in _USERSPACE:
-        from crate.net import userspace
+        from crate.net.rootless import userspace
 
         userspace.connect(lease, netns_fd)
     elif lease["mode"] not in _PASSIVE:
@@ -251,7 +251,7 @@ def connect(lease: Lease, netns_fd: int) -> None:
 def _at_home(lease: Lease, act: Callable[[], object]) -> None:
     """Acts where the bridges are: here, or, for the owner of a sandbox on a user's own networks, in their namespace."""
     if lease["home_fds"] and _owns(lease):
-        from crate.net import rootless_networks
+        from crate.net.rootless import networks as rootless_networks
 
         rootless_networks.act_inside(lease, act)
     else:
@@ -262,7 +262,7 @@ def enter_home(roots: Roots) -> bool:
     """Brings a command that changes networks, for good, to where the bridges are; tells whether there can be any."""
     if not roots.rootless:
         return True
-    from crate.net import rootless_networks
+    from crate.net.rootless import networks as rootless_networks
 
     return rootless_networks.enter(roots.runroot)
 
@@ -358,7 +358,7 @@ def publish(lease: Lease) -> None:
     _at_home(lease, lambda: publish_here(lease, publisher(lease)))
     if lease["port_fds"] and lease["home_fds"]:
         if _owns(lease):
-            from crate.net import rootless_sandbox
+            from crate.net.rootless import sandbox as rootless_sandbox
 
             rootless_sandbox.forward(lease)
     elif lease["port_fds"]:
@@ -386,7 +386,7 @@ def release(roots: Roots, lease: Lease) -> None:
     if _owns(lease):
         _close([*lease["port_fds"], *lease["dns_fds"]])
         if lease["helper_pid"]:
-            from crate.net import userspace
+            from crate.net.rootless import userspace
 
             userspace.stop(lease)
     lease["port_fds"], lease["dns_fds"] = [], []
@@ -413,7 +413,7 @@ def discard(lease: Lease) -> None:
     if not lease["home_fds"]:
         _discard_endpoints(lease)
     elif _owns(lease):
-        from crate.net import rootless_sandbox
+        from crate.net.rootless import sandbox as rootless_sandbox
 
         rootless_sandbox.discard(lease, lambda: _discard_endpoints(lease))
 

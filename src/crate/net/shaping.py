@@ -13,9 +13,11 @@ import errno
 
 from crate.errors import HostError, KernelError, UsageError
 from crate.linux.netlink import NETLINK_ROUTE, Netlink
-from crate.net import device_messages, route_messages, shaping_messages
-from crate.net.bridge import find
+from crate.net.drivers.bridge import find
 from crate.net.endpoint import driver_of
+from crate.net.netlink import device as device_messages
+from crate.net.netlink import route as route_messages
+from crate.net.netlink import shaping as shaping_messages
 from crate.net.rates import parse_rates
 
 TYPE_CHECKING = False

@@ -79,7 +79,7 @@ class Watchdog:
         directory = self._lease["directory"]
         if not self._lease["home_fds"] or any(not watched.own for watched in self._watched):
             return
-        from crate.net import uplink
+        from crate.net.rootless import uplink
 
         if uplink.wanted(directory):
             self._watched.append(_Watched(lambda: uplink.pidfd(directory), self._start_uplink))
@@ -115,7 +115,7 @@ class Watchdog:
         self._watch_uplink()
         if not lease["home_fds"] or not lease["port_fds"]:
             return
-        from crate.net import userspace_process
+        from crate.net.rootless import userspace_process
 
         for watched in [one for one in self._watched if one.own]:
             watched.close()
@@ -142,11 +142,11 @@ class Watchdog:
         _reap(self._lease["helper_pid"])
         self._lease["helper_pid"] = 0
         if self._lease["home_fds"]:
-            from crate.net import rootless_sandbox
+            from crate.net.rootless import sandbox as rootless_sandbox
 
             rootless_sandbox.forward(self._lease)
             return
-        from crate.net import userspace
+        from crate.net.rootless import userspace
 
         netns_fd = os.open(f"/proc/{self._init_pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -155,7 +155,8 @@ class Watchdog:
             os.close(netns_fd)
 
     def _start_uplink(self) -> None:
-        from crate.net import rootless_networks, uplink
+        from crate.net.rootless import networks as rootless_networks
+        from crate.net.rootless import uplink
 
         directory = self._lease["directory"]
         _reap(uplink.pid(directory))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: what podman calls them; each is a namespace of the sandbox that the containers join
 NAMESPACES = ("cgroup", "ipc", "net", "pid", "uts")
 DEFAULT_SHARE = ("ipc", "net", "uts")
-#: the repository of the image of sandboxes, whose tag the engine knows (crate.engine.sandbox_image)
+#: the repository of the image of sandboxes, whose tag the engine knows (crate.engine.pods.sandbox_image)
 SANDBOX = "localhost/podman-pause"
 PROGRAM = "/crate:sandbox"
 _OPTIONS = {"cgroup": "cgroupns", "ipc": "ipc", "net": "network", "pid": "pid", "uts": "uts"}

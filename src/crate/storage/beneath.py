@@ -7,7 +7,7 @@ import os
 
 from crate.errors import ImageError
 from crate.linux.fs import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
-from crate.storage.tar_fields import show
+from crate.storage.tar.fields import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from crate.linux.fs import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from crate.ns.recorded_owner import recorded
 from crate.ns.single_id import maps_one_id
 from crate.storage.rootfs import mount_layers
-from crate.storage.tree_copy import is_opaque, is_whiteout
+from crate.storage.tree.copy import is_opaque, is_whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import stat
 
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from crate.storage.changes import ADDED, DELETED, tree_changes
-from crate.storage.tree_copy import copy_attributes, copy_node
+from crate.storage.tree.copy import copy_attributes, copy_node
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS

@@ -22,7 +22,7 @@ _WINDOW_MAX = 1 << 27  # memory for looking back: zstd's own default limit
 
 
 def inflated(fd: int) -> Callable[[int], bytes]:
-    """A `read` of the plain bytes of what `fd` gives, as crate.storage.tar_reader wants one."""
+    """A `read` of the plain bytes of what `fd` gives, as crate.storage.tar.reader wants one."""
     return inflated_by(lambda count: os.read(fd, count))
 
 

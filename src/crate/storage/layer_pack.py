@@ -18,10 +18,10 @@ from crate.storage import content, staging
 from crate.storage.durable import write_all
 from crate.storage.layers import LayerTree, chain_ids, diff_path
 from crate.storage.settle import settle
-from crate.storage.tree_archive import TreeArchive
-from crate.storage.tree_copy import apply_layer, copy_tree, is_whiteout, keep_layer, merge_layer
-from crate.storage.tree_walk import directories
-from crate.storage.tree_writer import Unpacked
+from crate.storage.tree.archive import TreeArchive
+from crate.storage.tree.copy import apply_layer, copy_tree, is_whiteout, keep_layer, merge_layer
+from crate.storage.tree.walk import directories
+from crate.storage.tree.writer import Unpacked
 from crate.storage.unpack import Unpacker
 
 TYPE_CHECKING = False

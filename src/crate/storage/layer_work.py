@@ -19,7 +19,7 @@ from crate.storage.difference import write_difference
 from crate.storage.layer_pack import LayerMade
 from crate.storage.rootfs import mount_layers, mount_rootfs
 from crate.storage.trash import remove_tree
-from crate.storage.tree_walk import directories
+from crate.storage.tree.walk import directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

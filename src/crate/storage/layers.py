@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from crate.storage.content import Ingest
     from crate.storage.roots import Roots
-    from crate.storage.tree_writer import Unpacked
+    from crate.storage.tree.writer import Unpacked
 
     class LayerRecord(TypedDict):
         """layer.json: `size` is the bytes of the files, `parent` a chain id or ""."""

@@ -11,7 +11,7 @@ import os
 from crate.storage import staging
 from crate.storage.durable import sync_file_system
 from crate.storage.trash import remove_tree
-from crate.storage.tree_copy import apply_layer
+from crate.storage.tree.copy import apply_layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ import stat
 from crate.errors import ImageError
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from crate.storage.beneath import Directories
-from crate.storage.tar_fields import show
-from crate.storage.tree_copy import copy_attributes, copy_node, is_opaque, is_whiteout
+from crate.storage.tar.fields import show
+from crate.storage.tree.copy import copy_attributes, copy_node, is_opaque, is_whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crate.storage.tree_writer import Unpacked
+    from crate.storage.tree.writer import Unpacked
 
 _LINKS_MAX = 40
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW

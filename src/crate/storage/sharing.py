@@ -13,7 +13,7 @@ import struct
 from fcntl import ioctl
 
 from crate.linux import fs
-from crate.storage.tree_walk import directories, open_regular
+from crate.storage.tree.walk import directories, open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from crate.storage.durable import sync_file_system
 from crate.storage.merge import flatten
 from crate.storage.rootfs import empty_layer, kernel
 from crate.storage.trash import remove_tree
-from crate.storage.tree_copy import copy_tree
+from crate.storage.tree.copy import copy_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from crate.ns.recorded_owner import RAW_NAME
 from crate.ns.single_id import maps_one_id
 from crate.storage.durable import write_all
 from crate.storage.trash import remove_tree_at
-from crate.storage.tree_copy import copy_content
-from crate.storage.tree_walk import directories, is_mount_point, open_regular, xattrs
+from crate.storage.tree.copy import copy_content
+from crate.storage.tree.walk import directories, is_mount_point, open_regular, xattrs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

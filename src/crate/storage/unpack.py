@@ -19,7 +19,7 @@ from crate.oci import digest as digests
 from crate.oci import json
 from crate.storage.durable import write_all
 from crate.storage.inflate import Inflater
-from crate.storage.tree_writer import Unpacked
+from crate.storage.tree.writer import Unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,17 +35,16 @@ _START = (
 class Unpacker:
     """Unpacks one archive into the directory `target`, which exists and is empty for a layer.
 
-    Compression is told by the first bytes. `whiteouts` as in crate.storage.tree_writer. Not for two threads at a time.
+    Compression is told by the first bytes. `whiteouts` as in crate.storage.tree.writer. Not for two threads at a time.
     """
 
     def __init__(self, target: str, *, whiteouts: bool = True, rootless: bool = False) -> None:
         from subprocess import PIPE, Popen
 
-        import crate
+        from crate import directory
 
         flags = [word for word, given in (("whiteouts", whiteouts), ("rootless", rootless)) if given]
-        package = os.path.dirname(next(iter(crate.__path__)))
-        command = [sys.executable or "/proc/self/exe", "-I", "-S", "-c", _START, package, target, *flags]
+        command = [sys.executable or "/proc/self/exe", "-I", "-S", "-c", _START, directory(), target, *flags]
         try:
             self._process = Popen(command, stdin=PIPE, stdout=PIPE, bufsize=0)
         except OSError as error:

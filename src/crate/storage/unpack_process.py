@@ -8,8 +8,8 @@ from _signal import SIG_IGN, SIGINT, signal
 from crate.errors import CrateError, HostError
 from crate.ns.single_id import maps_one_id
 from crate.oci import json
-from crate.storage.tar_reader import TarReader
-from crate.storage.tree_writer import TreeWriter
+from crate.storage.tar.reader import TarReader
+from crate.storage.tree.writer import TreeWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

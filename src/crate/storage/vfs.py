@@ -13,7 +13,7 @@ from crate.ns.idmap import IdShift
 from crate.storage.merge import flatten
 from crate.storage.rootfs import clone_read_only, empty_layer
 from crate.storage.trash import remove_tree
-from crate.storage.tree_copy import copy_tree
+from crate.storage.tree.copy import copy_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -205,7 +205,7 @@ def _fill(data: str, source_fd: int | None) -> None:
     os.mkdir(data, 0o755)
     os.chmod(data, 0o755)
     if source_fd is not None:
-        from crate.storage.tree_copy import copy_tree
+        from crate.storage.tree.copy import copy_tree
 
         data_fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

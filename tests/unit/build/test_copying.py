@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from crate.build import ignore
 from crate.build.copying import Rules, Selection, select
-from crate.build.dockerfile_error import Fault
 from crate.build.entry_writer import EntryWriter
-from crate.build.file_digests import FileDigests
-from crate.build.mode import ModeChange
-from crate.build.tree import Tree
+from crate.build.language.dockerfile_error import Fault
+from crate.build.language.mode import ModeChange
+from crate.build.sources import ignore
+from crate.build.sources.file_digests import FileDigests
+from crate.build.sources.tree import Tree
 from crate.errors import HostError, ImageError
 from crate.storage.trash import remove_tree
 

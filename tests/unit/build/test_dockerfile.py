@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.build import instructions as kinds
-from crate.build.dockerfile import parse, parse_trigger
-from crate.build.dockerfile_error import DockerfileError
-from crate.build.instructions import Command, Dockerfile, Instruction
+from crate.build.language import instructions as kinds
+from crate.build.language.dockerfile import parse, parse_trigger
+from crate.build.language.dockerfile_error import DockerfileError
+from crate.build.language.instructions import Command, Dockerfile, Instruction
 
 
 def of(*lines: str) -> Dockerfile:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.build.dockerfile import parse
-from crate.build.dockerfile_error import DockerfileError, Fault
-from crate.build.expanding import expanded
-from crate.build.expansion import Lexer
+from crate.build.language.dockerfile import parse
+from crate.build.language.dockerfile_error import DockerfileError, Fault
+from crate.build.language.expanding import expanded
+from crate.build.language.expansion import Lexer
 
 VARIABLES = {"x": "abc", "empty": "", "path": "/usr/lib/a.tar.gz", "two": "a b", "star": "a*b*c", "n": "1"}
 

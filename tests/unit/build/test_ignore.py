@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.build import go_match, ignore
-from crate.build.dockerfile_error import DockerfileError, Fault
+from crate.build.language.dockerfile_error import DockerfileError, Fault
+from crate.build.sources import go_match, ignore
 
 
 def out(lines: str, path: str) -> bool:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crate.build.dockerfile_error import Fault
-from crate.build.mode import ModeChange
-from crate.build.mounts import Mount, parse_mount
+from crate.build.language.dockerfile_error import Fault
+from crate.build.language.mode import ModeChange
+from crate.build.running.mounts import Mount, parse_mount
 
 
 def mount(text: str) -> Mount:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from crate.build import instructions as kinds
 from crate.build.arguments import Arguments, Scope
-from crate.build.dockerfile import parse
-from crate.build.dockerfile_error import DockerfileError
+from crate.build.language import instructions as kinds
+from crate.build.language.dockerfile import parse
+from crate.build.language.dockerfile_error import DockerfileError
 from crate.build.stages import Graph, Source, resolve
 from crate.errors import UsageError
 from crate.oci.platform import Platform

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.engine import wire
 from crate.engine.attach import Detached, Relay, parse_detach_keys
+from crate.engine.monitor import wire
 from crate.errors import UsageError
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crate.engine.log_file import LogFile
-from crate.engine.log_k8s import K8sFile
-from crate.engine.log_lines import PART, timestamp
-from crate.engine.log_reader import LogReader, decode_json, decode_k8s
+from crate.engine.logs.json_file import LogFile
+from crate.engine.logs.k8s_file import K8sFile
+from crate.engine.logs.lines import PART, timestamp
+from crate.engine.logs.reader import LogReader, decode_json, decode_k8s
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crate.engine import sandbox_program
+from crate.engine.pods import sandbox_program
 from crate.errors import HostError
 from program import until
 

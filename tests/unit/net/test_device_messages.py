@@ -12,7 +12,8 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
-from crate.net import device_messages, shaping_messages
+from crate.net.netlink import device as device_messages
+from crate.net.netlink import shaping as shaping_messages
 
 if TYPE_CHECKING:
     from crate.linux.netlink import Message

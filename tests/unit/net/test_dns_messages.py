@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.net import dns_messages
-from crate.net.dns_messages import FORMERR, NOTIMP, Question, Unanswerable
+from crate.net.dns import messages as dns_messages
+from crate.net.dns.messages import FORMERR, NOTIMP, Question, Unanswerable
 
 labels = st.binary(min_size=1, max_size=63).filter(lambda label: b"." not in label)
 names = st.lists(labels, min_size=0, max_size=20).filter(lambda parts: sum(len(part) + 1 for part in parts) < 255)

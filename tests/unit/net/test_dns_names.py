@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crate.net.addresses import LeaseDirectory, owner_of
-from crate.net.dns_names import Names, address_in
+from crate.net.dns.names import Names, address_in
 
 
 def lease(directory: Path, address: str, *names: str, address6: str = "", pid: int = 0, key: str = "") -> None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg, nft_table_msg
 
-from crate.net import nft_messages, nftables
-from crate.net.nft_messages import NFPROTO_INET, number, text
+from crate.net.firewall import messages as nft_messages
+from crate.net.firewall import nftables
+from crate.net.firewall.messages import NFPROTO_INET, number, text
 
 names = st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1, max_size=31)
 

@@ -12,7 +12,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from crate.linux.netlink import attribute, attributes
-from crate.net import route_messages
+from crate.net.netlink import route as route_messages
 
 if TYPE_CHECKING:
     from crate.linux.netlink import Message

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crate.errors import ImageError
-from crate.storage.tar_fields import number, parse_pax, show
-from crate.storage.tar_reader import Entry, TarReader
+from crate.storage.tar.fields import number, parse_pax, show
+from crate.storage.tar.reader import Entry, TarReader
 from storage.archives import END, archive, header, member, padded, pax, pax_record, symlink
 
 KINDS = [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]

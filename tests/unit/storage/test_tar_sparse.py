@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crate.errors import ImageError
-from crate.storage.tar_reader import TarReader
-from crate.storage.tar_sparse import data_of_sparse
+from crate.storage.tar.reader import TarReader
+from crate.storage.tar.sparse import data_of_sparse
 from storage.archives import archive, member, padded, pax
 
 VERSION_1 = [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", b"f")]

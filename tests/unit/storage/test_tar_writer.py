@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crate.storage import tar_writer
-from crate.storage.tar_reader import TarReader
+from crate.storage.tar import writer as tar_writer
+from crate.storage.tar.reader import TarReader
 
 PARTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=120).filter(
     lambda part: part not in (".", "..")

@@ -13,7 +13,8 @@ def main(options: dict[str, Any]) -> int:
     """Prints the ID of the image."""
     import crate.engine
     from crate.cli import output
-    from crate.engine import commit, containers
+    from crate.engine import containers
+    from crate.engine.files import commit
     from crate.storage.durable import write_file
 
     engine = crate.engine.open(options["globals"])

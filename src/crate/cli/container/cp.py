@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0."""
     import crate.engine
-    from crate.engine import copying
+    from crate.engine.files import copying
 
     engine = crate.engine.open(options["globals"])
     copying.copy(engine, options["source"], options["target"], options)

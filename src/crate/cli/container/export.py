@@ -13,7 +13,8 @@ def main(options: dict[str, Any]) -> int:
     """0."""
     import crate.engine
     from crate.cli import destination
-    from crate.engine import containers, export
+    from crate.engine import containers
+    from crate.engine.files import export
 
     engine = crate.engine.open(options["globals"])
     container = containers.find(engine, options["container"])

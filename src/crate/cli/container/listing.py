@@ -197,10 +197,10 @@ def _ports(entry: _Entry) -> str:
         lease = entry.state.get("lease") or {}
         if not lease.get("ports"):
             return ""
-        from crate.engine.published import of_lease
+        from crate.engine.networks.published import of_lease
 
         return ports(of_lease(lease))
-    from crate.engine.published import published
+    from crate.engine.networks.published import published
 
     return ports(published(entry.engine, entry.container))
 
@@ -228,14 +228,14 @@ def _local_volumes(entry: _Entry) -> str:
 
 
 def _networks(entry: _Entry) -> str:
-    from crate.engine import attachments
+    from crate.engine.networks import attachments
 
     request = entry.record["network"]
     return ",".join(attachments.names(request) or [request["mode"]])
 
 
 def _sizes(entry: _Entry) -> tuple[int, int]:
-    from crate.engine import sizes
+    from crate.engine.usage import sizes
 
     return sizes.of(entry.engine, entry.container)
 

@@ -32,7 +32,7 @@ def main(options: dict[str, Any]) -> int:
 def show(engine: Engine, chosen: list[Container], options: dict[str, Any]) -> None:
     """Writes the logs; of several containers each line tells whose it is."""
     from crate.cli import output
-    from crate.engine import logs
+    from crate.engine.logs import show as logs
 
     wanted: list[tuple[Container, str]] = []
     for number, container in enumerate(chosen):

@@ -14,7 +14,8 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import mounting as shown
     from crate.cli import output, targets
-    from crate.engine import containers, mounting
+    from crate.engine import containers
+    from crate.engine.files import mounting
     from crate.errors import UsageError
 
     shown.check_format(options["format"])

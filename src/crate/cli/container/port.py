@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _published(engine: Engine, container: Container) -> list[tuple[str, str]]:
     """(`80/tcp`, `0.0.0.0:8080`) of each published port of a container that runs."""
-    from crate.engine.published import published
+    from crate.engine.networks.published import published
 
     found = []
     for port in published(engine, container):

@@ -23,7 +23,8 @@ def _status(error: CrateError) -> int:
 
 def _remove_sandbox(engine: Engine, container: Container, options: dict[str, Any]) -> None:
     """As podman: it goes with its pod, which `rm --all --force` takes along."""
-    from crate.engine import pod_verbs, pods
+    from crate.engine.pods import pod as pods
+    from crate.engine.pods import verbs as pod_verbs
 
     if not (options["all"] and options["force"]):
         pods.refuse_sandbox(container, "removed")
@@ -33,7 +34,7 @@ def _remove_sandbox(engine: Engine, container: Container, options: dict[str, Any
 def _remove_links(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import app, output
-    from crate.engine import links
+    from crate.engine.networks import links
 
     engine = crate.engine.open(options["globals"])
     status = 0

@@ -40,7 +40,7 @@ def main(options: dict[str, Any]) -> int:
 def _boot(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import app, output
-    from crate.engine import booting
+    from crate.engine.recovery import booting
     from crate.errors import CrateError, UsageError
 
     for key in ("containers", "all", "latest", "filter", "attach", "interactive"):

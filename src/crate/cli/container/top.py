@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints a heading and one line a process."""
     import crate.engine
     from crate.cli import targets
-    from crate.engine import top
+    from crate.engine.usage import top
 
     engine = crate.engine.open(options["globals"])
     words = list(options["words"] or [])

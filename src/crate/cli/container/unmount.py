@@ -16,7 +16,7 @@ def main(options: dict[str, Any]) -> int:
     """0; one that is not mounted is none of the failures."""
     import crate.engine
     from crate.cli import output, targets
-    from crate.engine import mounting
+    from crate.engine.files import mounting
 
     def act(engine: Engine, container: Container) -> None:
         mounting.check_place(engine, "unmount")

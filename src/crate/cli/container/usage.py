@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crate.cli import formats, human
-from crate.engine import stats
+from crate.engine.usage import stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
-    from crate.engine.stats import Sample
+    from crate.engine.usage.stats import Sample
 
 _COLUMNS = (
     ("ID", "ID"),
@@ -152,7 +152,7 @@ def _pids(entry: _Entry) -> str:
 
 
 def _cpu_time(entry: _Entry) -> str:
-    from crate.engine.top import go_duration
+    from crate.engine.usage.top import go_duration
 
     nanoseconds = entry.now.cpu_ns
     return f"{nanoseconds / 1e6:.6g}ms" if 0 < nanoseconds < 10**9 else go_duration(nanoseconds / 1e9)

@@ -13,7 +13,8 @@ def main(options: dict[str, Any]) -> int:
     """0 when the check succeeds, 1 when it fails, 125 when there is none or the container does not run."""
     import crate.engine
     from crate.cli import output
-    from crate.engine import containers, health
+    from crate.engine import containers
+    from crate.engine.health import check as health
 
     engine = crate.engine.open(options["globals"])
     healthy = health.run(engine, containers.find(engine, options["container"]))

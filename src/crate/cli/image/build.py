@@ -15,13 +15,13 @@ def main(options: dict[str, Any]) -> int:
 
     import crate.engine
     from crate.build.builder import build
-    from crate.build.material import open_material
     from crate.build.refused import check_options
     from crate.build.request import make_request
+    from crate.build.sources.material import open_material
     from crate.cli import output
     from crate.cli.build_display import display_of
     from crate.cli.image import build_result, push
-    from crate.engine.commit import local_name
+    from crate.engine.files.commit import local_name
 
     check_options(options)
     if options["retry_delay"]:

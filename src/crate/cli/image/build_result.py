@@ -10,8 +10,8 @@ from crate.errors import HostError, UsageError
 from crate.storage.durable import write_file
 
 if TYPE_CHECKING:
-    from crate.build.material import Material
     from crate.build.request import Request
+    from crate.build.sources.material import Material
     from crate.cli.build_display import Shown
     from crate.engine.context import Engine
     from crate.storage.image_record import ImageRecord
@@ -36,7 +36,7 @@ def tell(engine: Engine, records: list[ImageRecord], names: list[str], listed: s
         return
     image_id = records[-1]["id"]
     if listed:
-        from crate.image import manifest_entries
+        from crate.image.manifest import entries as manifest_entries
 
         images = [record["id"] for record in records]
         found = manifest_entries.create(engine.roots, engine.settings, listed, images, {"amend": True})

@@ -19,7 +19,8 @@ def main(options: dict[str, Any]) -> int:
 
 
 def _find(roots: Roots, text: str) -> object:
-    from crate.image import local, manifest_list
+    from crate.image import local
+    from crate.image.manifest import list as manifest_list
 
     return local.find(roots, text) or manifest_list.find(roots, text)
 

@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints the ID of the new image."""
     import crate.engine
     from crate.cli import output
-    from crate.engine.commit import local_name
+    from crate.engine.files.commit import local_name
     from crate.image import flatten
 
     engine = crate.engine.open(options["globals"])

@@ -14,7 +14,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import mounting as shown
     from crate.cli import output
-    from crate.engine import mounting
+    from crate.engine.files import mounting
     from crate.errors import UsageError
     from crate.image import local
     from crate.storage import image_record

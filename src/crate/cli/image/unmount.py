@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints the IDs of the images that were mounted."""
     import crate.engine
     from crate.cli import output
-    from crate.engine import mounting
+    from crate.engine.files import mounting
     from crate.errors import NotFoundError, UsageError
     from crate.image import local
 

@@ -31,7 +31,9 @@ def users(engine: Engine) -> Users:
         return {layer for stack in stacks for layer in stack}
 
     def remove_containers(image_id: str) -> None:
-        from crate.engine import pod_verbs, pods, remove
+        from crate.engine import remove
+        from crate.engine.pods import pod as pods
+        from crate.engine.pods import verbs as pod_verbs
         from crate.storage.containers import exists
 
         for container in of(engine, image_id):

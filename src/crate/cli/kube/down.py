@@ -14,7 +14,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output
     from crate.cli.kube import documents
-    from crate.engine import kube
+    from crate.engine.pods import kube
 
     found = documents.read(options["file"])
     kube.down(crate.engine.open(options["globals"], warn=output.warn), found, bool(options["force"]), output.write)

@@ -15,7 +15,7 @@ def main(options: dict[str, Any]) -> int:
     from crate.cli import output
     from crate.cli.container.run import pull
     from crate.cli.kube import documents
-    from crate.engine import kube
+    from crate.engine.pods import kube
 
     found = documents.read(options["file"])
     engine = crate.engine.open(options["globals"], pull, output.warn)

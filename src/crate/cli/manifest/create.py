@@ -14,7 +14,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output
     from crate.cli.manifest import registry
-    from crate.image import manifest_entries
+    from crate.image.manifest import entries as manifest_entries
 
     engine = crate.engine.open(options["globals"])
     found = manifest_entries.create(

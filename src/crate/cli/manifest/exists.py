@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
     from crate.cli import existence
-    from crate.image import manifest_list
+    from crate.image.manifest import list as manifest_list
 
     return existence.status(options, lambda engine: manifest_list.find(engine.roots, options["manifest"]))
 

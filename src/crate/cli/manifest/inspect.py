@@ -14,7 +14,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output
     from crate.cli.manifest import registry
-    from crate.image import manifest_view
+    from crate.image.manifest import view as manifest_view
     from crate.oci import json
 
     engine = crate.engine.open(options["globals"])

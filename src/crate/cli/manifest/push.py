@@ -14,7 +14,8 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output, progress
     from crate.cli.manifest import registry
-    from crate.image import manifest_list, manifest_push
+    from crate.image.manifest import list as manifest_list
+    from crate.image.manifest import push as manifest_push
     from crate.image.trust import signing
     from crate.oci import reference as references
     from crate.storage import manifest_lists

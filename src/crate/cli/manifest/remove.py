@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints the ID of the list."""
     import crate.engine
     from crate.cli import output
-    from crate.image import manifest_entries
+    from crate.image.manifest import entries as manifest_entries
 
     engine = crate.engine.open(options["globals"])
     output.line(manifest_entries.take_out(engine.roots, options["list"], options["image"])["id"])

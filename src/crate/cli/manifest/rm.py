@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints what was untagged and deleted."""
     import crate.engine
     from crate.cli import output
-    from crate.image import manifest_list
+    from crate.image.manifest import list as manifest_list
     from crate.storage import manifest_lists
 
     engine = crate.engine.open(options["globals"])

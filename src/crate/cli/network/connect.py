@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0."""
     import crate.engine
-    from crate.engine import connecting, containers
+    from crate.engine import containers
+    from crate.engine.networks import connecting
 
     engine = crate.engine.open(options["globals"])
     container = containers.find(engine, options["container"])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
     from crate.cli import existence
-    from crate.engine import networks
+    from crate.engine.networks import verbs as networks
 
     return existence.status(options, lambda engine: networks.find(engine, options["network"]))
 

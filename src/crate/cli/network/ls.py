@@ -16,7 +16,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints one line a network."""
     import crate.engine
     from crate.cli import filters, formats, output
-    from crate.engine import networks
+    from crate.engine.networks import verbs as networks
 
     engine = crate.engine.open(options["globals"])
     found = filters.networks(engine, options["filter"], networks.listing(engine))

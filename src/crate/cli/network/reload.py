@@ -13,7 +13,8 @@ def main(options: dict[str, Any]) -> int:
     """Prints the ids of the running containers that were named."""
     import crate.engine
     from crate.cli import output, targets
-    from crate.engine import containers, networks
+    from crate.engine import containers
+    from crate.engine.networks import verbs as networks
 
     named = options["containers"] or options["all"] or options["latest"]
     if named:

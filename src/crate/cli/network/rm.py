@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """0, or the gravest of 1 (no such network), 2 (in use) and 125."""
     import crate.engine
     from crate.cli import app, output
-    from crate.engine import networks
+    from crate.engine.networks import verbs as networks
     from crate.errors import CrateError, NotFoundError, StateError
 
     engine = crate.engine.open(options["globals"])

@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints its name."""
     import crate.engine
     from crate.cli import output
-    from crate.engine import networks
+    from crate.engine.networks import verbs as networks
     from crate.errors import UsageError
 
     add, drop = options["dns_add"] or [], options["dns_drop"] or []

@@ -16,7 +16,8 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output
     from crate.cli.container.run import pull
-    from crate.engine import pod_clone, pods
+    from crate.engine.pods import clone as pod_clone
+    from crate.engine.pods import pod as pods
     from crate.errors import UsageError
 
     source, name = options.pop("pod"), options.pop("new_name")

@@ -28,7 +28,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli import output
     from crate.cli.container.run import pull
-    from crate.engine import pod_verbs
+    from crate.engine.pods import verbs as pod_verbs
     from crate.errors import UsageError
 
     given = options.pop("pod")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0 or 1."""
     from crate.cli import existence
-    from crate.engine import pods
+    from crate.engine.pods import pod as pods
 
     return existence.status(options, lambda engine: pods.find(engine, options["pod"]))
 

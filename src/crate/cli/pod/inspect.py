@@ -15,7 +15,7 @@ def main(options: dict[str, Any]) -> int:
     from crate.cli import inspecting, output
     from crate.cli.pod import targets
     from crate.cli.template import Template
-    from crate.engine import pod_inspect
+    from crate.engine.pods import inspect as pod_inspect
     from crate.oci import json
 
     engine = crate.engine.open(options["globals"])
@@ -32,7 +32,7 @@ def main(options: dict[str, Any]) -> int:
 
 def _named(value: Any) -> Any:
     """The same under the names that templates use, beside those of the JSON."""
-    from crate.engine.pod_inspect import GO_NAMES
+    from crate.engine.pods.inspect import GO_NAMES
 
     if isinstance(value, dict):
         named = {key: _named(item) for key, item in value.items()}

@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from crate.cli import formats, human
-from crate.engine import pods
+from crate.engine.pods import pod as pods
 from crate.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Any
 
     from crate.engine.context import Engine
-    from crate.engine.pods import Pod
+    from crate.engine.pods.pod import Pod
 
 _COLUMNS = (
     ("Id", "POD ID"),
@@ -95,7 +95,7 @@ def networks(pod: Pod) -> list[str]:
     """The networks of its sandbox by name."""
     if not pod.sandbox:
         return []
-    from crate.engine import attachments
+    from crate.engine.networks import attachments
 
     return attachments.names(pod.sandbox.record["network"])
 

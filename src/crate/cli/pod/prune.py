@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """0; prints the ids of the pods that were removed."""
     import crate.engine
     from crate.cli import output, pruning
-    from crate.engine import pod_verbs
+    from crate.engine.pods import verbs as pod_verbs
 
     if not pruning.confirm(options, "This will remove all stopped/exited pods.."):
         return 0

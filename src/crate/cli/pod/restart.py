@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0, or 125 when one of them could not be restarted."""
     from crate.cli.pod import targets
-    from crate.engine import pod_verbs
+    from crate.engine.pods import verbs as pod_verbs
 
     return targets.each(options, lambda engine, pod: pod_verbs.restart(engine, pod, options["timeout"]))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(options: dict[str, Any]) -> int:
     """0, or the gravest of 1 (no such pod) and 125."""
     from crate.cli.pod import targets
-    from crate.engine import pod_verbs
+    from crate.engine.pods import verbs as pod_verbs
     from crate.errors import NotFoundError
 
     if options["force"]:

@@ -16,7 +16,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli.container import usage
     from crate.cli.pod import targets
-    from crate.engine import pods
+    from crate.engine.pods import pod as pods
 
     engine = crate.engine.open(options["globals"])
     named = bool(options["pods"] or options["latest"])

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from crate.cli.options import Row
     from crate.engine.context import Engine
-    from crate.engine.pods import Pod
+    from crate.engine.pods.pod import Pod
 
 
 def choose(engine: Engine, options: dict[str, Any]) -> list[tuple[str, Pod | None]]:
     """(what was named, the pod, or None where it must still be looked up). UsageError for what does not go together."""
-    from crate.engine import pods
+    from crate.engine.pods import pod as pods
 
     names = list(options.get("pods") or ())
     wide = [f"--{key}" for key in ("all", "latest") if options.get(key)]
@@ -38,7 +38,7 @@ def choose(engine: Engine, options: dict[str, Any]) -> list[tuple[str, Pod | Non
 
 def latest(engine: Engine) -> Pod:
     """The pod created last. NotFoundError when there is none."""
-    from crate.engine import pods
+    from crate.engine.pods import pod as pods
 
     every = pods.listing(engine)
     if not every:
@@ -48,7 +48,7 @@ def latest(engine: Engine) -> Pod:
 
 def found(engine: Engine, options: dict[str, Any]) -> list[Pod]:
     """The pods that the options mean. NotFoundError for the first that is not there."""
-    from crate.engine import pods
+    from crate.engine.pods import pod as pods
 
     return [known or pods.find(engine, name) for name, known in choose(engine, options)]
 
@@ -61,7 +61,7 @@ def each(
     """Does it to every chosen pod and prints the id of each success; the gravest exit status of the failures."""
     import crate.engine
     from crate.cli import app, output
-    from crate.engine import pods
+    from crate.engine.pods import pod as pods
 
     engine = crate.engine.open(options["globals"], warn=output.warn)
     status = 0

@@ -14,7 +14,7 @@ def main(options: dict[str, Any]) -> int:
     import crate.engine
     from crate.cli.container.top import show
     from crate.cli.pod import targets
-    from crate.engine import top
+    from crate.engine.usage import top
     from crate.errors import StateError
 
     engine = crate.engine.open(options["globals"])

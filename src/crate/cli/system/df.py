@@ -22,7 +22,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints a line a kind of object; with --verbose a table a kind."""
     import crate.engine
     from crate.cli import formats, output
-    from crate.engine.disk_usage import Usage
+    from crate.engine.usage.disk import Usage
     from crate.errors import UsageError
 
     if options["verbose"] and options["format"]:

@@ -13,7 +13,7 @@ from crate.oci import reference as references
 
 if TYPE_CHECKING:
     from crate.engine.context import Engine
-    from crate.engine.disk_usage import ImageUse, Usage
+    from crate.engine.usage.disk import ImageUse, Usage
 
 _IMAGES = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS")
 _CONTAINERS = ("CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES")

@@ -16,7 +16,7 @@ def main(options: dict[str, Any]) -> int:
     import os
 
     from crate.cli import output
-    from crate.engine import doctor
+    from crate.engine.doctor import host as doctor
 
     findings = doctor.examine(options["globals"] or {})
     if options["json"]:

@@ -13,7 +13,7 @@ def main(options: dict[str, Any]) -> int:
     """Prints what was written or removed; with --print, what would be."""
     import crate.engine
     from crate.cli import output
-    from crate.engine import boot_unit
+    from crate.engine.recovery import boot_unit
     from crate.errors import UsageError
 
     if options["print"] and options["uninstall"]:

@@ -21,7 +21,7 @@ def main(options: dict[str, Any]) -> int:
     engine = crate.engine.open(options["globals"])
     os.set_inheritable(engine.membership, True)  # the namespace stays that of this user's containers
     if options["rootless_netns"]:
-        from crate.engine import networks
+        from crate.engine.networks import verbs as networks
 
         for fd in networks.enter(engine):
             os.set_inheritable(fd, True)

@@ -1,0 +1,1 @@
+"""The processes of RUN: their containers, and what is mounted into them."""

@@ -1,0 +1,1 @@
+"""What a build takes files from: contexts, git repositories, servers, archives, other stages."""

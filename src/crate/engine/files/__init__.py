@@ -1,0 +1,1 @@
+"""The files of containers: seen, mounted, copied, compared, and made an archive or an image."""

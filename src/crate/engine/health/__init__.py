@@ -1,0 +1,1 @@
+"""Health checks: when they run, what they run, and what they have found."""

@@ -1,0 +1,1 @@
+"""The object that `inspect` shows of a container."""

@@ -1,0 +1,1 @@
+"""What containers write: the drivers that keep it, and reading it back."""

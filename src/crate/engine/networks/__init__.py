@@ -1,0 +1,1 @@
+"""Containers and networks: the verbs on networks, connecting, links, names, published ports."""

@@ -1,0 +1,1 @@
+"""What containers, images and volumes use: counters, processes, disk."""

@@ -1,0 +1,1 @@
+"""Manifest lists: images for several platforms under one name."""

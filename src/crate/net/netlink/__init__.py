@@ -1,0 +1,1 @@
+"""The rtnetlink messages of the hot path, byte by byte."""

@@ -1,0 +1,1 @@
+"""Trees of strangers' files: walked, copied, packed and unpacked by descriptors."""
