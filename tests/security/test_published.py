@@ -297,6 +297,50 @@ def test_console_that_is_a_link_by_runc(tmp_path: Path) -> None:
     assert "/etc/victim rw" in text and "devpts" in text
 
 
+#: mounts, in a namespace of its own, a procfs in which one file is another, and goes on as a command
+FORGED = """
+mount -t proc proc "$1" && mount --bind "$1/sys/kernel/hostname" "$1/sys/kernel/domainname" || exit 9
+umount /sys/fs/cgroup/unified 2> /dev/null
+shift; exec "$@"
+"""
+
+
+def _with_forged_proc(bundle: Bundle, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs a bundle that has a sysctl, and where its /proc should be an attacker's procfs (CVE-2025-52881)."""
+    proc = bundle.place / "proc"
+    proc.mkdir()
+    mounts = [entry for entry in bundle.spec["mounts"] if entry["destination"] != "/proc"]
+    forged = {"destination": "/proc", "type": "bind", "source": str(proc), "options": ["rbind", "rw"]}
+    bundle.spec["mounts"] = [forged, *mounts]
+    bundle.linux["maskedPaths"] = bundle.linux["readonlyPaths"] = []
+    bundle.linux["sysctl"] = {"kernel.domainname": "led-elsewhere"}
+    del bundle.spec["hostname"]
+    bundle.shell("hostname")
+    bundle.write()
+    command = ["unshare", "--mount", "sh", "-c", FORGED, "sh", str(proc), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.requires("root", "runc")  # makes the bundle
+def test_writes_to_a_forged_proc(crate: Crate, tmp_path: Path) -> None:
+    bundle = Bundle(tmp_path / "bundle")
+    words = crate.command("runtime", "run", "--bundle", str(bundle.place), f"forged-{crate.mark}")
+    done = _with_forged_proc(bundle, *words)
+    assert done.returncode == 125 and "cannot set sysctl kernel.domainname" in done.stderr and not done.stdout, done
+
+
+@pytest.mark.requires("root", "runc")
+def test_writes_to_a_forged_proc_by_runc(tmp_path: Path) -> None:
+    """Positive control for CVE-2025-52881: runc's sysctl becomes the host name of the container."""
+    words = ["runc", "--root", str(tmp_path / "state")]
+    name = f"crate-test-{os.getpid()}"
+    done = _with_forged_proc(Bundle(tmp_path / "bundle"), *words, "run", "-b", str(tmp_path / "bundle"), name)
+    subprocess.run([*words, "delete", "-f", name], capture_output=True, timeout=60, check=False)
+    if done.returncode or done.stdout == os.uname().nodename + "\n":
+        pytest.skip("this runc does not fall for it")
+    assert done.stdout == "led-elsewhere\n", done
+
+
 def test_members_outside_by_tarfile(victim: Path, tmp_path: Path) -> None:
     """Positive control for CVE-2025-4517 and CVE-2024-12718: what Python's tarfile does with an archive."""
     stream = io.BytesIO()
