@@ -50,6 +50,7 @@ def test_owner_changes_only_within_volume(crate: Crate, busybox: str) -> None:
 
 @pytest.mark.requires("strace")
 def test_device_that_becomes_a_link_while_it_is_made(crate: Crate, busybox: str) -> None:
+    """Seen to catch a chmod(2) of a device by its name."""
     victim = crate.place / "victim"
     victim.touch(0o600)
     swap = f"until [ -c /v/null ]; do :; done; rm /v/null; ln -s {victim} /v/null; ls -l /v/null"

@@ -17,7 +17,7 @@ from crate.ns.single_id import maps_one_id
 from crate.storage.durable import write_all
 from crate.storage.trash import remove_tree_at
 from crate.storage.tree.copy import copy_content
-from crate.storage.tree.walk import directories, is_mount_point, open_regular, xattrs
+from crate.storage.tree.walk import GONE, directories, is_mount_point, link_target, open_regular, xattrs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,15 +102,17 @@ class Transfer:
         return True
 
     def _finish_directory(self, source_fd: int, root_fd: int, path: str) -> None:
+        opened: list[int] = []
         try:
-            from_fd, to_fd = _open_directory(source_fd, path), _open_directory(root_fd, path)
-        except FileNotFoundError:
-            return
-        try:
-            self._attributes(from_fd, to_fd)
+            for fd in (source_fd, root_fd):
+                opened.append(_open_directory(fd, path))
+            self._attributes(*opened)
+        except OSError as error:
+            if error.errno not in GONE or len(opened) == 2:
+                raise  # else a container was faster: there is nothing to be finished
         finally:
-            os.close(from_fd)
-            os.close(to_fd)
+            for fd in opened:
+                os.close(fd)
 
     def _node(
         self,
@@ -201,10 +203,13 @@ class Transfer:
     def _special(
         self, source_fd: int, name: str, found: os.stat_result, target_fd: int, target: str, shown: str
     ) -> None:
+        leads = link_target(source_fd, name) if stat.S_ISLNK(found.st_mode) else ""
+        if leads is None:
+            return
         self._make_room(target_fd, target, shown)
         owner = self._owner or (found.st_uid, found.st_gid)
-        if stat.S_ISLNK(found.st_mode):
-            os.symlink(os.readlink(name, dir_fd=source_fd), target, dir_fd=target_fd)
+        if leads:
+            os.symlink(leads, target, dir_fd=target_fd)
         else:
             try:
                 os.mknod(target, found.st_mode, found.st_rdev, dir_fd=target_fd)

@@ -11,7 +11,7 @@ from crate.ns.single_id import maps_one_id
 from crate.storage.tar import writer as tar_writer
 from crate.storage.tar.fields import show
 from crate.storage.tree.copy import is_opaque, is_whiteout
-from crate.storage.tree.walk import directories, open_regular, xattrs
+from crate.storage.tree.walk import directories, link_target, open_regular, xattrs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ class TreeArchive:
             return
         target = b""
         if stat.S_ISLNK(found.st_mode):
-            try:
-                target = os.fsencode(os.readlink(entry, dir_fd=dir_fd))
-            except OSError:
+            leads = link_target(dir_fd, entry)
+            if leads is None:
                 return
+            target = os.fsencode(leads)
         self._put(self._header(raw, found, target=target))
 
     def _check_name(self, name: str) -> None:

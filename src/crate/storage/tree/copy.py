@@ -14,7 +14,7 @@ from fcntl import ioctl
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
 from crate.storage.durable import write_all
 from crate.storage.trash import remove_tree_at
-from crate.storage.tree.walk import open_regular
+from crate.storage.tree.walk import GONE, link_target, open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def copy_node(
     found: os.stat_result,
     shift: IdShift | None = None,
 ) -> None:
-    """Copies what is no directory. Sockets are left out, and devices where we may not make them."""
+    """Copies what is no directory. Left out are sockets, what is gone by now, and devices that we may not make."""
     kind = stat.S_IFMT(found.st_mode)
     if kind == stat.S_IFREG:
         source_fd = open_regular(source_dir_fd, name)
@@ -149,7 +149,10 @@ def copy_node(
             os.close(source_fd)
         return
     if kind == stat.S_IFLNK:
-        os.symlink(os.readlink(name, dir_fd=source_dir_fd), target_name, dir_fd=target_dir_fd)
+        leads = link_target(source_dir_fd, name)
+        if leads is None:
+            return
+        os.symlink(leads, target_name, dir_fd=target_dir_fd)
     elif kind == stat.S_IFSOCK:
         return
     else:
@@ -225,21 +228,22 @@ class _TreeCopy:
         visited = []
         while pending:
             path = pending.pop()
+            source_fd = self._open_source(path)
+            if source_fd < 0:
+                self._drop(path)
+                continue
             try:
-                pending += self._copy_directory(path)
-            except FileNotFoundError:
-                if not path:
-                    raise
-                continue  # removed meanwhile
+                pending += self._copy_directory(path, source_fd)
+            finally:
+                os.close(source_fd)
             visited.append(path)
         # Backwards: a directory's time changes with what is made in it.
         for path in reversed(visited):
             self._finish_directory(path)
 
     def _finish_directory(self, path: str) -> None:
-        try:
-            source_fd = self._open(self._source_fd, path)
-        except FileNotFoundError:
+        source_fd = self._open_source(path)
+        if source_fd < 0:
             return
         try:
             target_fd = self._open(self._target_fd, path)
@@ -255,10 +259,30 @@ class _TreeCopy:
     def _open(self, root_fd: int, path: str) -> int:
         return openat2(root_fd, path or ".", _DIRECTORY, _BENEATH)
 
-    def _copy_directory(self, path: str) -> list[str]:
+    def _open_source(self, path: str) -> int:
+        """-1 where there is no such directory any more."""
+        try:
+            return self._open(self._source_fd, path)
+        except OSError as error:
+            if error.errno not in GONE or not path:
+                raise
+        return -1
+
+    def _drop(self, path: str) -> None:
+        """Takes away the copy of a directory that was gone before anything in it was copied."""
+        parent, _, name = path.rpartition("/")
+        parent_fd = self._open(self._target_fd, parent)
+        try:
+            os.rmdir(name, dir_fd=parent_fd)
+        except OSError:
+            pass  # others laid something into it
+        finally:
+            os.close(parent_fd)
+
+    def _copy_directory(self, path: str, source_fd: int) -> list[str]:
         """Copies one directory without those in it, which are made empty; gives their paths."""
         directories = []
-        source_fd, target_fd = self._open(self._source_fd, path), self._open(self._target_fd, path)
+        target_fd = self._open(self._target_fd, path)
         try:
             if self._overlay and path and is_opaque(source_fd):
                 for name in os.listdir(target_fd):
@@ -282,7 +306,6 @@ class _TreeCopy:
                             continue
                     self._copy_file(source_fd, target_fd, path, name, found)
         finally:
-            os.close(source_fd)
             os.close(target_fd)
         return directories
 
@@ -318,8 +341,10 @@ class _TreeCopy:
                 first_fd = self._open(self._target_fd, first[0])
                 try:
                     os.link(first[1], name, src_dir_fd=first_fd, dst_dir_fd=target_fd, follow_symlinks=False)
+                    return
+                except FileNotFoundError:
+                    pass  # it was gone when it should have been copied
                 finally:
                     os.close(first_fd)
-                return
             self._links[key] = (path, name)
         copy_node(source_fd, name, target_fd, name, found, self._shift)

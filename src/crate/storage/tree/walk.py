@@ -22,7 +22,8 @@ _KERNEL = (
     *(fs.PROC_SUPER_MAGIC, fs.SYSFS_MAGIC, fs.CGROUP_SUPER_MAGIC, fs.CGROUP2_SUPER_MAGIC, fs.DEVPTS_SUPER_MAGIC),
     0x19800202,  # mqueue: MQUEUE_MAGIC of ipc/mqueue.c
 )
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
+#: what opening a directory says when its name is gone by now, or means something else
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 #: as the reader of layers takes them (crate.storage.tree.writer)
 _XATTRS = ("user.", "security.capability", "system.posix_acl_")
 _OVERLAY_XATTR = "user.overlay."
@@ -43,7 +44,7 @@ def directories(
         try:
             fd = fs.openat2(root_fd, path or ".", _DIRECTORY, flags)
         except OSError as error:
-            if error.errno in _GONE and path != start:
+            if error.errno in GONE and path != start:
                 continue
             raise
         try:
@@ -85,6 +86,16 @@ def open_regular(dir_fd: int, name: str) -> int:
         return os.open(f"/proc/self/fd/{path_fd}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(path_fd)
+
+
+def link_target(dir_fd: int, name: str) -> str | None:
+    """Where a symbolic link leads; None where there is none (any more)."""
+    try:
+        return os.readlink(name, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EINVAL):
+            raise
+    return None
 
 
 def is_mount_point(dir_fd: int, name: str | bytes) -> bool:
