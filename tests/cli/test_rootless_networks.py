@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from program import Crate, until
+from wires import ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,13 +82,13 @@ def ask(host: str, port: int, kind: str = "STREAM", *enter: str) -> str:
 @pytest.fixture
 def far() -> Iterator[Far]:
     mark = secrets.token_hex(2)
-    number, name, wire = int(mark[:2], 16), f"ctf{mark}", f"ctf{mark}w"
-    here, there, six = f"198.18.{number}.1", f"198.18.{number}.2", f"fd00:{mark}"
+    name, wire = f"ctf{mark}", f"ctf{mark}w"
+    (here, there), six = ends(mark), f"fd00:{int(mark, 16) or 1:x}"
     script = f"""
         ip netns add {name}
         ip link add {wire} type veth peer name eth0 netns {name}
-        ip addr add {here}/24 dev {wire}; ip addr add {six}::1/64 dev {wire} nodad; ip link set {wire} up
-        ip -n {name} addr add {there}/24 dev eth0; ip -n {name} addr add {six}::2/64 dev eth0 nodad
+        ip addr add {here}/30 dev {wire}; ip addr add {six}::1/64 dev {wire} nodad; ip link set {wire} up
+        ip -n {name} addr add {there}/30 dev eth0; ip -n {name} addr add {six}::2/64 dev eth0 nodad
         ip -n {name} link set eth0 up; ip -n {name} link set lo up
     """
     subprocess.run(["sh", "-ec", textwrap.dedent(script)], check=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from net.scene import Net, Roots, free_subnet, sh
+from wires import ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,9 @@ def net6(tmp_path: Path) -> Iterator[Net]:
     for path in [*conf.glob("*/accept_ra"), conf / "all/forwarding"]:
         with suppress(FileNotFoundError):  # others' interfaces come and go
             before[path] = path.read_text()
-    made = Net(tmp_path, free_subnet(), f"fd00:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64")
+    made = Net(
+        tmp_path, free_subnet(), f"fd00:{secrets.randbelow(0xFFFF) + 1:x}:{secrets.randbelow(0xFFFF) + 1:x}::/64"
+    )
     made.roots = Roots(tmp_path / "six")  # a store of its own: the default network has one name
     yield made
     made.remove()
@@ -43,13 +46,13 @@ def net6(tmp_path: Path) -> Iterator[Net]:
 
 @pytest.fixture
 def outside(net: Net) -> Iterator[str]:
-    """A namespace that is another host on a wire to this one: it is 198.18.N.2, this host 198.18.N.1."""
+    """A namespace that is another host on a wire to this one: of the ends of `wires`, this host has the first."""
     name = net.namespace("outside")
     wire = f"ct{net.mark}o"
-    number = int(net.mark[:2], 16)
+    here, there = ends(net.mark)
     sh(f"ip link add {wire} type veth peer name eth0 netns {name}")
-    sh(f"ip addr add 198.18.{number}.1/24 dev {wire} && ip link set {wire} up")
-    sh(f"ip -n {name} addr add 198.18.{number}.2/24 dev eth0 && ip -n {name} link set eth0 up")
+    sh(f"ip addr add {here}/30 dev {wire} && ip link set {wire} up")
+    sh(f"ip -n {name} addr add {there}/30 dev eth0 && ip -n {name} link set eth0 up")
     sh(f"ip -n {name} link set lo up")
     yield name
     subprocess.run(["ip", "link", "del", wire], check=False, capture_output=True)

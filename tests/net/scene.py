@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crate.net import sandbox, store
 from crate.plan.ports import parse_publish
 from crate.settings import Settings
+from wires import ends
 
 if TYPE_CHECKING:
     from crate.net.endpoint import Attachment, Endpoint
@@ -217,7 +218,7 @@ def free_subnet() -> str:
 
 def host_on_the_wire(net: Net) -> str:
     """This host's address on the wire to `outside`."""
-    return f"198.18.{int(net.mark[:2], 16)}.1"
+    return ends(net.mark)[0]
 
 
 def until(ready: object, seconds: float = 5.0) -> None:
