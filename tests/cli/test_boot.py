@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from claims import free_port
 from program import until
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def run(crate: Crate, name: str, policy: str, *options: str) -> None:
 
 @pytest.mark.parametrize("cleaned", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_truth_after_a_reboot(crate: Crate, cleaned: bool) -> None:
-    run(crate, "net", "no", "-p", "127.0.0.1:48125:80")
+    port = free_port()
+    run(crate, "net", "no", "-p", f"127.0.0.1:{port}:80")
     run(crate, "web", "no")
     crate.ok("create", "--name", "new", *NONE, IMAGE)
     started = crate.inspect("web")["State"]["StartedAt"]
@@ -65,7 +67,7 @@ def test_the_truth_after_a_reboot(crate: Crate, cleaned: bool) -> None:
     assert state["StartedAt"] == started
     assert crate.inspect("new")["State"]["Status"] == "created"
     assert crate.ok("start", "net", "web", "new").split() == ["net", "web", "new"]
-    assert crate.inspect("net")["State"]["Status"] == "running" and "48125" in crate.ok("port", "net")
+    assert crate.inspect("net")["State"]["Status"] == "running" and str(port) in crate.ok("port", "net")
 
 
 def test_a_cleaned_run_directory(crate: Crate) -> None:

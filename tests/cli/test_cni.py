@@ -44,9 +44,9 @@ PROBE = textwrap.dedent("""\
 class Network:
     """A bridge of the plugins' own with host-local addresses, portmap and the probe."""
 
-    def __init__(self, crate: Crate) -> None:
+    def __init__(self, crate: Crate, subnet: str) -> None:
         self.crate, self.bridge = crate, f"cb{crate.mark}"
-        self.subnet = f"10.{150 + int(crate.mark[:2], 16) % 50}.{int(crate.mark[2:4], 16)}"
+        self.subnet = subnet.removesuffix(".0/24")
         self.plugins, self.notes = crate.place / "plugins", crate.place / "notes"
         self.addresses = crate.place / "addresses"
         self.plugins.mkdir()
@@ -84,8 +84,8 @@ class Network:
 
 
 @pytest.fixture
-def lan(crate: Crate) -> Iterator[Network]:
-    made = Network(crate)
+def lan(crate: Crate, subnet: str) -> Iterator[Network]:
+    made = Network(crate, subnet)
     with crate.config.open("a") as file:
         file.write(f'cni_plugin_directories = ["{PLUGINS}", "{made.plugins}"]\n')
     yield made
@@ -94,7 +94,7 @@ def lan(crate: Crate) -> Iterator[Network]:
 
 
 def get(url: str) -> str:
-    command = ["curl", "-s", "--max-time", "3", url]
+    command = ["curl", "-s", "--max-time", "10", url]
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
 

@@ -141,10 +141,16 @@ def test_options(crate: Crate, busybox: str, tmp_path: Path) -> None:
 def test_killed_commit_leaves_nothing(crate: Crate, busybox: str) -> None:
     large = "dd if=/dev/zero of=/large bs=1M count=150 2> /dev/null"
     crate.ok("run", "--name", "box", "--network", "none", busybox, "sh", "-c", large)
-    process = crate.popen("commit", "box", "half")
-    until(lambda: list((crate.root / "stage").glob("*.layer-*/diff/large")), what="a copy that has begun")
-    process.kill()
-    process.wait()
+
+    def killed() -> bool:
+        """Whether the kill came in time: it may have ended meanwhile."""
+        process = crate.popen("commit", "box", "half")
+        until(lambda: process.poll() == 0 or list((crate.root / "stage").glob("*.layer-*/diff/large")))
+        process.kill()
+        process.wait()
+        return crate("rmi", "half").status != 0
+
+    until(killed, what="a copy that has begun")
     assert crate("image", "exists", "half").status == 1
     crate.ok("commit", "box", "whole")
     assert not os.listdir(crate.root / "stage")

@@ -90,7 +90,7 @@ def test_ends_with_its_container(crate: Crate, host: str) -> None:
     running = crate.popen("exec", host, "sh", "-c", "echo ready; sleep 1000")
     assert running.stdout and running.stdout.readline() == "ready\n"
     crate.ok("kill", host)
-    assert running.wait(10) == 137
+    assert running.wait(60) == 137
 
 
 def test_is_not_in_the_log(crate: Crate, host: str) -> None:

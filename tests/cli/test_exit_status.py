@@ -38,7 +38,7 @@ def test_death_from_outside(crate: Crate) -> None:
     running = crate.popen("run", "--name", "victim", "--network", "none", IMAGE, "sleep", "1000")
     until(lambda: crate.ok("ps", "--quiet"), what="it runs")
     crate.ok("kill", "victim")
-    assert running.wait(10) == 137
+    assert running.wait(60) == 137
 
 
 @pytest.mark.parametrize(

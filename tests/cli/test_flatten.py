@@ -62,7 +62,7 @@ def third(tree: Path) -> None:
     subprocess.run(["rm", "-r", tree / "home"], check=True)
     (tree / "home").symlink_to("d")
     with (tree / "sparse").open("wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(1 << 26)
 
 
 def seconds(tree: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:

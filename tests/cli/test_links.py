@@ -22,7 +22,7 @@ def test_address_names_and_variables(crate: Crate) -> None:
     address = database["NetworkSettings"]["IPAddress"]
     crate.ok(
         "create", "--name", "web", "--link", "db:my-data", "--link", "db", "-e", "DB_NAME=mine", IMAGE,
-        "sh", "-c", "cat /etc/hosts; env; ping -c 1 -W 2 my-data > /dev/null && echo reached || true",
+        "sh", "-c", "cat /etc/hosts; env; ping -c 1 -W 30 my-data > /dev/null && echo reached || true",
     )  # fmt: skip
     out = crate.ok("start", "-a", "web").splitlines()
     assert f"{address}\tmy-data {database['Id'][:12]} db" in out

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def test_compressed_parts(crate: Crate) -> None:
     crate.ok("run", "-d", "-i", "--name", "long", *options, *NONE, IMAGE, "sh", "-c", script)
     following = crate.popen("logs", "-f", "long")
     path = Path(crate.inspect("long")["LogPath"])
-    until(lambda: "2999 of" in path.read_text(), what="it has written all")
+    until(lambda: "2999 of" in crate.ok("logs", "--tail", "1", "long"), what="it has written all")
     expected = sorted([path.name, *(f"{path.name}.{number}.gz" for number in range(1, 6))])
     until(lambda: sorted(p.name for p in path.parent.glob("*.log*")) == expected, what="older parts are compressed")
     assert crate("attach", "long", input="end\n").status == 0
@@ -81,7 +82,7 @@ def test_compressed_parts(crate: Crate) -> None:
     assert numbers == list(range(numbers[0], 3000)) and len(numbers) > 1000
     assert b"of a log" in gzip.decompress(Path(f"{path}.5.gz").read_bytes())
     assert crate.ok("logs", "--tail", "1700", "long").splitlines() == shown[-1700:]
-    out, _ = following.communicate(timeout=20)
+    out, _ = following.communicate(timeout=60)
     assert out.splitlines()[-len(shown) :] == shown
 
 
@@ -90,15 +91,23 @@ def test_follow_over_rotations_loses_nothing(crate: Crate) -> None:
     options = ("--log-opt", "max-size=1m", "--log-opt", "max-file=30")
     crate.ok("run", "-d", "-i", "--rm", "--name", "long", *options, *NONE, IMAGE, "sh", "-c", script)
     following = crate.popen("logs", "-f", "long")
-    until(lambda: any("inotify" in os.readlink(fd) for fd in Path(f"/proc/{following.pid}/fd").iterdir()))
+    until(lambda: _watches(following.pid), what="it follows")
     with subprocess.Popen(crate.command("attach", "long"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                           env=crate.environment) as typing:  # fmt: skip
         assert typing.stdin
         typing.stdin.write(b"go\n")
         typing.stdin.flush()
-        out, _ = following.communicate(timeout=30)
+        out, _ = following.communicate(timeout=60)
         typing.stdin.close()
     assert out.splitlines() == [str(number) for number in range(1, 60001)]
+
+
+def _watches(pid: int) -> bool:
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if "inotify" in os.readlink(fd):
+                return True
+    return False
 
 
 def test_drivers_that_cannot_be_read(crate: Crate) -> None:
@@ -115,7 +124,7 @@ def test_passthrough(crate: Crate, tmp_path: Path, spawn: Spawn) -> None:
         command = crate.command(*words, *driver, IMAGE, "sh", "-c", script)
         with out.open("w") as stdout, error.open("w") as stderr:
             done = subprocess.run(command, input=b"typed\n", check=False, stdout=stdout, stderr=stderr,
-                                  env=crate.environment, timeout=30)  # fmt: skip
+                                  env=crate.environment, timeout=60)  # fmt: skip
         assert done.returncode == status
         until(lambda: error.read_text() == "err\n")
         assert "typed\n" in out.read_text() and str(out) in out.read_text()
@@ -152,7 +161,7 @@ def test_wrong_options(crate: Crate) -> None:
 def test_syslog_forms_over_udp(crate: Crate, form: str, pattern: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(10)
+        server.settimeout(60)
         address = f"syslog-address=udp://127.0.0.1:{server.getsockname()[1]}"
         options = [address, "tag=t/{{.Name}}", "syslog-facility=local3"]
         options += [f"syslog-format={form}"] if form else []
@@ -170,9 +179,9 @@ def test_syslog_over_tcp_and_unix(crate: Crate, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET) as tcp, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
         tcp.bind(("127.0.0.1", 0))
         tcp.listen()
-        tcp.settimeout(10)
+        tcp.settimeout(60)
         unix.bind(str(path))
-        unix.settimeout(10)
+        unix.settimeout(60)
         address = f"syslog-address=tcp://127.0.0.1:{tcp.getsockname()[1]}"
         crate.ok("run", "--log-driver", "syslog", "--log-opt", address, *NONE, IMAGE, *BOTH)
         got = b""
@@ -194,7 +203,7 @@ def journal(crate: Crate, tmp_path: Path) -> Iterator[tuple[socket.socket, list[
     directory.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(directory / "socket"))
-        server.settimeout(10)
+        server.settimeout(60)
         own = "mount -t tmpfs none /run/systemd && mkdir /run/systemd/journal"
         script = f'{own} && mount --bind {directory} /run/systemd/journal && exec "$@"'
         yield server, ["unshare", "-m", "sh", "-c", script, "sh"]
@@ -264,7 +273,7 @@ def test_full_disk_under_the_log(crate: Crate, tmp_path: Path) -> None:
         running.stdin.write("go\n")
         running.stdin.flush()
         assert running.stderr.readline() == "written\n"
-        out, _ = running.communicate("go\n", timeout=20)
+        out, _ = running.communicate("go\n", timeout=60)
         assert out.split()[:5000] == [str(number) for number in range(1, 5001)] and running.returncode == 0
         result = crate("logs", "one")
         assert "bytes of this log were lost: No space left on device" in result.err and "goes on" in result.out

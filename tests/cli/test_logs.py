@@ -74,7 +74,7 @@ def test_follow(crate: Crate) -> None:
     following = crate.popen("logs", "-f", "echo")
     assert following.stdout
     assert [following.stdout.readline() for _ in range(2)] == ["begin\n", "middle\n"]
-    assert following.communicate(timeout=10)[0] == "end\n" and following.returncode == 0
+    assert following.communicate(timeout=60)[0] == "end\n" and following.returncode == 0
     assert crate.ok("logs", "-f", "echo") == "begin\nmiddle\nend"
     assert crate.ok("logs", "-f", "--tail", "1", "echo") == "end"
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,7 +60,7 @@ def test_on_the_wire(crate: Crate, wire: str) -> None:
     assert found["IPAddress"].startswith("192.0.2.") and 64 <= int(found["IPAddress"].rpartition(".")[2]) < 128
     assert "02:00:00:00:00:70" in crate.ok("exec", "one", "cat", "/sys/class/net/eth0/address")
     for address in ("192.0.2.1", "192.0.2.70"):
-        assert "1 packets received" in crate.ok("exec", "two", "ping", "-c", "1", "-W", "2", address)
+        assert "1 packets received" in crate.ok("exec", "two", "ping", "-c", "1", "-W", "30", address)
     assert found["IPAddress"] in crate.ok("exec", "one", "nslookup", "two", "127.0.0.11")
     refused = crate.fails(125, "run", "--rm", "--network", "lan", "--network-rate", "1mbit", IMAGE, "true")
     assert "macvlan has no end on the host" in refused
@@ -73,7 +73,7 @@ def test_on_the_wire(crate: Crate, wire: str) -> None:
 def test_internal_without_a_parent(crate: Crate) -> None:
     crate.ok("network", "create", "-d", "macvlan", "--internal", "quiet")
     crate.ok("run", "-d", "--name", "one", "--network", "quiet", IMAGE, "sleep", "99")
-    ping = ("ping", "-c", "1", "-W", "2", crate.inspect("one")["NetworkSettings"]["Networks"]["quiet"]["IPAddress"])
+    ping = ("ping", "-c", "1", "-W", "30", crate.inspect("one")["NetworkSettings"]["Networks"]["quiet"]["IPAddress"])
     assert "1 packets received" in crate.ok("run", "--rm", "--network", "quiet", IMAGE, *ping)
     (record,) = json.loads(crate.ok("network", "inspect", "quiet"))
     made = f"/sys/class/net/dm-{record['Id'][:12]}"
@@ -87,8 +87,9 @@ def test_a_restart_makes_the_parent_anew(crate: Crate) -> None:
     crate.ok("network", "create", "-d", "macvlan", "--internal", "quiet")
     crate.ok("run", "-d", "--name", "one", "--restart", "always", "--network", "quiet", IMAGE, "sleep", "99")
     (record,) = json.loads(crate.ok("network", "inspect", "quiet"))
-    before = crate.inspect("one")["State"]["Pid"]
-    time.sleep(1)  # it is lean by then
+    state = crate.inspect("one")["State"]
+    before, monitor = state["Pid"], Path(f"/proc/{state['ConmonPid']}/cmdline")
+    until(lambda: b"handover" in monitor.read_bytes(), what="a lean monitor")
     sh(f"ip link del dm-{record['Id'][:12]}")
     os.kill(before, signal.SIGKILL)
 

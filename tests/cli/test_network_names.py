@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import time
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +47,12 @@ def address(crate: Crate, name: str, network: str) -> str:
     return found
 
 
+def await_lean(crate: Crate, name: str) -> None:
+    """Waits for the hand-over to the monitor that stays."""
+    command_line = Path(f"/proc/{crate.inspect(name)['State']['ConmonPid']}/cmdline")
+    until(lambda: b"handover" in command_line.read_bytes(), what="a lean monitor")
+
+
 def test_names_aliases_ids_and_hostnames(crate: Crate) -> None:
     crate.ok("network", "create", "front")
     crate.ok("network", "create", "back")
@@ -70,8 +74,8 @@ def test_names_aliases_ids_and_hostnames(crate: Crate) -> None:
     assert re.fullmatch(r"nameserver 127\.0\.0\.11\n(search .*\n)?options (.* )?ndots:0\n*", conf)
     found = {answer.partition("\n")[0]: addresses(answer) for answer in answers}
     assert found == {word: {web} for word in words} | {"service": {web, db}, "stranger.front": set()}
-    # The lean one.
-    time.sleep(0.4)
+    await_lean(crate, "db")
+    await_lean(crate, "both")
     assert look(crate, "db", "web") == {web}
     assert look(crate, "both", "stranger") == {stranger}
     assert look(crate, "both", "service") == {web, db}
@@ -174,10 +178,10 @@ def test_a_restarted_container_has_names_and_no_more_descriptors(crate: Crate) -
     crate.ok(*run, "web", IMAGE, "sleep", "1000")
     crate.ok(*run, "again", "--restart", "on-failure:3", IMAGE, "sh", "-c", script)
     web = address(crate, "web", "front")
-    crate.ok("wait", "again", timeout=30)
+    crate.ok("wait", "again")
     until(lambda: crate.ok("logs", "again").count(f"Address: {web}") == 4)
     crate.ok("restart", "-t", "0", "web")
-    time.sleep(0.4)
+    await_lean(crate, "web")
     identifier = crate.inspect("web")["Id"]
     state = json.loads((crate.runroot / "containers" / identifier / "state.json").read_text())
     before = len(os.listdir(f"/proc/{state['monitor_pid']}/fd"))
@@ -195,13 +199,12 @@ def test_a_flood_does_not_stall_the_streams(crate: Crate) -> None:
     pid = crate.inspect("web")["State"]["Pid"]
     question = bytes.fromhex("0100 0001 0000 0000 0000 03776562 00 0001 0001")
     flood = dns_flood.start(["nsenter", "-t", str(pid), "-n"], 3, [question, *(os.urandom(60) for _ in range(2))])
-    moments = [time.monotonic()]
-    lines = 1
+    lines, meanwhile = 1, 0
     for line in process.stdout:
         assert line == f"{lines}\n"
         lines += 1
-        moments.append(time.monotonic())
+        meanwhile += flood.poll() is None
     assert lines == 300
-    assert process.wait(10) == 0
-    assert max(after - before for before, after in pairwise(moments)) < 0.5
+    assert process.wait(60) == 0
+    assert meanwhile > 50  # of about 200; stalled they all come when the flood is over
     assert dns_flood.rate(flood) > dns_flood.LEAST

@@ -54,7 +54,7 @@ class Host:
 
     def get_inside(self, address: str, port: int) -> str:
         """The page that a container of this host gets."""
-        ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} {port}"
+        ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 20 {address} {port}"
         return self.crate("exec", "web", "sh", "-c", ask).out.strip()
 
     def sh(self, command: str) -> str:
@@ -114,11 +114,11 @@ def test_containers_of_two_hosts(hosts: tuple[Host, Host]) -> None:
         assert "1450" in host.crate.ok("exec", "web", "cat", "/sys/class/net/eth0/mtu")
         assert far not in host.crate.ok("exec", "web", "nslookup", "web.overlay", "127.0.0.11")  # its own web
         # the host itself is on the network, with its gateway
-        assert host.sh(f"curl -s --max-time 5 http://{far}/").strip() == name
+        assert host.sh(f"curl -s --max-time 30 http://{far}/").strip() == name
         large = host.crate.ok("exec", "web", "ping", "-c", "1", "-s", "1422", far)  # 1450 with its headers, whole
         assert "1 packets received" in large
     # a port published on the one host is reached from the other
-    assert hosts[1].sh("curl -s --max-time 5 http://192.0.2.1:8080/").strip() == "on-1"
+    assert hosts[1].sh("curl -s --max-time 30 http://192.0.2.1:8080/").strip() == "on-1"
     # what a container sends to the world has its own host's address
     assert hosts[1].get_inside("192.0.2.1", 8080).endswith("on-1")
 

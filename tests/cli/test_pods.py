@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from claims import free_port
 from program import until
 
 if TYPE_CHECKING:
@@ -192,9 +193,7 @@ def test_sandbox_has_no_right_and_little_memory(pods: Crate) -> None:
 
 
 def test_ports_and_network_are_the_pods(pods: Crate) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     pods.ok("pod", "create", "--name", "p", "-p", f"{port}:80", "--add-host", "gate:192.0.2.7", "--dns", "192.0.2.9")
     assert show(pods, "p")["InfraConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": str(port)}]}
     pods.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, *SERVER)
@@ -458,9 +457,7 @@ def test_pod_of_an_ordinary_user(rootless_crate: Crate) -> None:
 
 @pytest.mark.requires("unprivileged-user", "pasta")
 def test_ports_of_an_ordinary_user(rootless_crate: Crate) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     rootless_crate.ok("pod", "create", "--name", "p", "-p", f"{port}:80")
     rootless_crate.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, *SERVER)
     until(lambda: answers(port), what="the published port")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import urllib.request
 
 import pytest
 
+from claims import free_port
 from program import Crate, until
 
 IMAGE = "crate.local/busybox"
@@ -61,9 +61,7 @@ def test_network_by_pasta(rootless_crate: Crate) -> None:
 
 @pytest.mark.requires("pasta")
 def test_published_port(rootless_crate: Crate) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     serve = ["sh", "-c", "echo served > /tmp/index.html; exec httpd -f -p 8000 -h /tmp"]
     rootless_crate.ok("run", "-d", "--name", "web", "-p", f"127.0.0.1:{port}:8000", IMAGE, *serve)
 

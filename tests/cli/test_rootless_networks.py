@@ -10,16 +10,20 @@ import socket
 import subprocess
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from claims import free_port
 from program import Crate, until
 from wires import ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from claims import Claims
 
 IMAGE = "crate.local/busybox"
 SLEEP = ["sleep", "1000"]
@@ -64,7 +68,7 @@ ASK = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 client = socket.socket(family, getattr(socket, "SOCK_" + sys.argv[3]))
-client.settimeout(3)
+client.settimeout(float(sys.argv[4]))
 try:
     client.connect((sys.argv[1], int(sys.argv[2])))
     client.send(b"who am I\\n")
@@ -74,9 +78,9 @@ except OSError as error:
 """
 
 
-def ask(host: str, port: int, kind: str = "STREAM", *enter: str) -> str:
-    words = [*enter, "python3", "-c", ASK, host, str(port), kind]
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
+def ask(host: str, port: int, kind: str = "STREAM", *enter: str, seconds: float = 20) -> str:
+    words = [*enter, "python3", "-c", ASK, host, str(port), kind, str(seconds)]
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
 @pytest.fixture
@@ -180,9 +184,7 @@ class Greeter:
     def __init__(self) -> None:
         here = subprocess.run(["ip", "-o", "route", "get", "198.51.100.1"], check=True, capture_output=True, text=True)
         self.address = here.stdout.split(" src ")[1].split()[0]
-        with socket.socket() as probe:
-            probe.bind((self.address, 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         words = ["python3", "-c", SERVE, str(self.port), "STREAM"]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
@@ -199,8 +201,9 @@ def greeter() -> Iterator[Greeter]:
     made.process.stdout.close()
 
 
-def reaches(crate: Crate, name: str, greeter: Greeter) -> bool:
-    return ask(greeter.address, greeter.port, "STREAM", *inside(crate, name)).startswith(f"{greeter.address} ")
+def reaches(crate: Crate, name: str, greeter: Greeter, seconds: float = 20) -> bool:
+    said = ask(greeter.address, greeter.port, "STREAM", *inside(crate, name), seconds=seconds)
+    return said.startswith(f"{greeter.address} ")
 
 
 def test_names_and_the_way_out(crate: Crate, greeter: Greeter) -> None:
@@ -221,7 +224,7 @@ def test_networks_are_isolated_and_a_container_may_be_on_two(crate: Crate, serve
     run(crate, "there", network="two")
     serve("here", 80)
     there = inside(crate, "there")
-    assert "timed out" in ask(address(crate, "here"), 80, "STREAM", *there)
+    assert "timed out" in ask(address(crate, "here"), 80, "STREAM", *there, seconds=1)
     crate.ok("network", "connect", "two", "here")
     both = address(crate, "here", "two")
     assert both in crate("exec", "there", "nslookup", "here").out
@@ -261,10 +264,10 @@ def test_published_ports_keep_the_client_s_address(crate: Crate, far: Far, serve
     assert far.ask(far.here6, tcp).split()[0] == bridge
 
 
-def test_ports_on_one_address_in_ranges_and_between_containers(crate: Crate, far: Far, serve: Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def test_ports_on_one_address_in_ranges_and_between_containers(
+    crate: Crate, far: Far, serve: Any, claims: Claims
+) -> None:
+    port = claims.ports(2)
     run(crate, "server", options=("-p", f"127.0.0.1:{port}:81", "-p", f"{far.here}:{port}-{port + 1}:80-81"))
     serve("server", 80)
     assert is_seen(far.ask(far.here, port), far.address)
@@ -352,8 +355,12 @@ def test_killed_forwarders_and_helpers_are_started_again(crate: Crate, far: Far,
 
 
 def children(pid: int, name: str) -> list[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if Path(f"/proc/{child}/comm").read_text().startswith(name)]
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):  # it has ended
+            if Path(f"/proc/{child}/comm").read_text().startswith(name):
+                found.append(int(child))
+    return found
 
 
 def children_of_user(crate: Crate, name: str) -> list[str]:
@@ -368,7 +375,7 @@ def test_many_begin_at_the_same_time(crate: Crate) -> None:
         list(pool.map(lambda number: run(crate, f"c{number}"), range(6)))
     found = {address(crate, f"c{number}") for number in range(6)}
     assert len(found) == 6 and all(found)
-    assert len(children_of_user(crate, "passt")) == 1
+    until(lambda: len(children_of_user(crate, "passt")) == 1, what="one uplink for all")
     crate.ok("rm", "--all", "--force", "--time", "0")
     until(lambda: not children_of_user(crate, "passt"), what="no uplink is left")
 
@@ -383,7 +390,7 @@ def test_a_network_without_a_way_out_needs_no_helper(crate: Crate) -> None:
 def test_a_container_of_an_internal_network_gets_a_way_out_later(crate: Crate, greeter: Greeter) -> None:
     crate.ok("network", "create", "--internal", "inner")
     run(crate, "web", network="inner")
-    assert uplink(crate) == 0 and not reaches(crate, "web", greeter)
+    assert uplink(crate) == 0 and not reaches(crate, "web", greeter, 1)
     crate.ok("network", "connect", "one", "web")
     assert reaches(crate, "web", greeter)
     before = uplink(crate)
@@ -391,7 +398,7 @@ def test_a_container_of_an_internal_network_gets_a_way_out_later(crate: Crate, g
     assert until(lambda: uplink(crate) not in (0, before), what="its monitor starts another one")
     assert until(lambda: reaches(crate, "web", greeter))
     crate.ok("network", "disconnect", "one", "web")
-    assert not reaches(crate, "web", greeter)
+    assert not reaches(crate, "web", greeter, 1)
     crate.ok("network", "connect", "one", "web")
     assert reaches(crate, "web", greeter)
     last = uplink(crate)

@@ -151,8 +151,9 @@ def test_default_network_is_pasta(crate: Crate) -> None:
 def test_pasta_ends_with_a_killed_monitor(crate: Crate) -> None:
     crate.ok("run", "-d", "--name", "one", IMAGE, "sleep", "1000")
     state = crate.inspect("one")["State"]
-    children = Path(f"/proc/{state['ConmonPid']}/task/{state['ConmonPid']}/children").read_text().split()
-    assert len(children) == 2
+    listed = Path(f"/proc/{state['ConmonPid']}/task/{state['ConmonPid']}/children")
+    until(lambda: len(listed.read_text().split()) == 2, what="the container and pasta")
+    children = listed.read_text().split()
     os.kill(state["ConmonPid"], 9)
     until(lambda: all(_is_gone(pid) for pid in children), what="pasta and the container are gone")
 

@@ -30,7 +30,7 @@ pytestmark = [
 def connected(address: str, port: int) -> socket.socket:
     def attempt() -> socket.socket | None:
         try:
-            return socket.create_connection((address, port), 5)
+            return socket.create_connection((address, port), 30)
         except OSError:
             return None
 
@@ -63,8 +63,13 @@ def _measure(step: object, seconds: float) -> float:
 
 
 def near(measure: Callable[[str], float], address: str, wanted: float) -> bool:
-    """Whether it is within a quarter; a machine that is busy with others has three tries."""
-    return any(abs(measure(address) - wanted) < wanted / 4 for _ in range(3))
+    """Whether it is within two fifths; a machine that is busy with others has ten tries."""
+    return any(abs(measure(address) - wanted) < wanted * 2 / 5 for _ in range(10))
+
+
+def free(measure: Callable[[str, float], float], address: str) -> bool:
+    """Whether nothing holds it up but the machine."""
+    return any(measure(address, 0.3) > 100 for _ in range(10))
 
 
 def address_of(crate: Crate, name: str) -> str:
@@ -93,7 +98,7 @@ def test_a_rate_for_each_direction(crate: Crate) -> None:
     assert crate.inspect("web")["HostConfig"]["NetworkRate"] == ["20000000bit:in", "40000000bit:out"]
 
     crate.ok("update", "--network-rate", "none", "web")
-    assert mbit_in(address, 0.3) > 100 and mbit_out(address, 0.3) > 100
+    assert free(mbit_in, address) and free(mbit_out, address)
     assert not ifb.exists()  # nothing is left of what shaped it
 
     crate.ok("update", "--network-rate", "1mbps", "web")  # bytes
@@ -118,7 +123,7 @@ def test_a_killed_monitor_leaves_nothing_for_long(crate: Crate) -> None:
 def test_a_rate_in_the_settings_of_a_network(crate: Crate) -> None:
     crate.ok("run", "-d", "--name", "web", "--network", "bridge:rate=8mbit:out,alias=x", IMAGE, *SERVER)
     assert near(mbit_out, address_of(crate, "web"), 8)
-    assert mbit_in(address_of(crate, "web"), 0.3) > 100
+    assert free(mbit_in, address_of(crate, "web"))
 
 
 @pytest.mark.parametrize(

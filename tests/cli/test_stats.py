@@ -108,7 +108,7 @@ def test_it_ends_with_the_last_of_those_named(crate: Crate, busybox: str) -> Non
     process = crate.popen("stats", "-i", "1", "web")
     assert process.stdout and "NAME" in process.stdout.readline() and "web" in process.stdout.readline()
     crate.ok("rm", "-f", "-t", "0", "web")
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert "no such container" in crate.fails(125, "stats", "--no-stream", "web")
     assert "cannot be used together" in crate.fails(125, "stats", "--all", "web")
     assert "interval" in crate.fails(125, "stats", "-i", "0")

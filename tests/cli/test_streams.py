@@ -62,7 +62,7 @@ def test_reader_that_goes_away(crate: Crate) -> None:
     running.stdout.close()
     until(lambda: crate.ok("ps", "-q"), what="the container goes on")
     crate.ok("rm", "--force", "writer")
-    running.wait(10)
+    running.wait(60)
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "INT"])
@@ -71,7 +71,7 @@ def test_signals_are_passed_on(crate: Crate, name: str) -> None:
     running = crate.popen(*RUN, IMAGE, "sh", "-c", script)
     assert running.stdout and running.stdout.readline() == "ready\n"
     running.send_signal(getattr(signal, f"SIG{name}"))
-    assert running.stdout.read() == "caught\n" and running.wait(10) == 9
+    assert running.stdout.read() == "caught\n" and running.wait(60) == 9
 
 
 def test_signals_kept_from_it(crate: Crate) -> None:
@@ -89,7 +89,7 @@ def test_signals_kept_from_it(crate: Crate) -> None:
     )
     assert running.stdout and running.stdout.readline() == "ready\n"
     running.send_signal(signal.SIGTERM)
-    assert running.wait(10) != 0
+    assert running.wait(60) != 0
     assert crate.inspect("calm")["State"]["Running"] is True
 
 

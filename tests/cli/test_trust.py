@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from images.cache import family
 from registry.pulling import MANIFEST_TYPE, Pusher
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ class Signer:
     def end(self) -> None:
         """Its agent does not stay."""
         subprocess.run(["gpgconf", "--kill", "all"], env=self.environment, check=True)
+
+
+@pytest.fixture
+def own_image(crate: Crate, registry: Registry, busybox_image: str) -> str:
+    """busybox in a repository of the test's own, to which nobody has added signatures."""
+    name = f"trust-{crate.mark}"
+    repositories = "docker/registry/v2/repositories"
+    shutil.copytree(family("busybox") / "registry" / repositories / "busybox", registry.storage / repositories / name)
+    return registry.reference(name)
 
 
 @pytest.fixture
@@ -130,7 +141,7 @@ def test_a_list_takes_along_only_what_is_trusted(crate: Crate, registry: Registr
     """Images of a list that only a registry has come in by `manifest push`, as by a pull."""
     crate.ok("manifest", "create", "trusting:1")
     crate.ok("manifest", "add", "trusting:1", f"docker://{busybox_image}")
-    target = f"{registry.address}/trusting/list"
+    target = f"{registry.address}/trusting-{crate.mark}/list"
     accept = {"type": "insecureAcceptAnything"}
     path = set_policy(crate, for_scope(f"{registry.address}/other", accept))
     assert str(path) in refused(crate, "manifest", "push", "trusting:1", target)
@@ -162,17 +173,17 @@ def test_a_policy_that_is_wrong(crate: Crate) -> None:
 
 
 def test_signatures_of_gpg(
-    crate: Crate, registry: Registry, busybox_image: str, signer: Signer, stranger: Signer, tmp_path: Path
+    crate: Crate, registry: Registry, own_image: str, signer: Signer, stranger: Signer, tmp_path: Path
 ) -> None:
     """crate signs, crate and skopeo check; then the other way round, and every way to be wrong."""
-    store = tmp_path / "store"
+    store, repository = tmp_path / "store", own_image.partition("/")[2].partition(":")[0]
     directory = set_store(crate, registry.address, lookaside=f"file://{store}")
     policy = set_policy(crate, for_scope(registry.address, signed_by(signer.public)))
-    assert "no signature exists" in refused(crate, "pull", busybox_image)
-    crate.ok("image", "sign", "--sign-by", stranger.name, busybox_image, GNUPGHOME=stranger.environment["GNUPGHOME"])
-    assert "not one of the keys" in refused(crate, "pull", busybox_image)
-    crate.ok("image", "sign", "--sign-by", signer.name, f"docker://{busybox_image}", GNUPGHOME=str(tmp_path / "signer"))
-    crate.ok("pull", "-q", busybox_image)
+    assert "no signature exists" in refused(crate, "pull", own_image)
+    crate.ok("image", "sign", "--sign-by", stranger.name, own_image, GNUPGHOME=stranger.environment["GNUPGHOME"])
+    assert "not one of the keys" in refused(crate, "pull", own_image)
+    crate.ok("image", "sign", "--sign-by", signer.name, f"docker://{own_image}", GNUPGHOME=str(tmp_path / "signer"))
+    crate.ok("pull", "-q", own_image)
     (signed,) = store.iterdir()
     assert sorted(path.name for path in signed.iterdir()) == ["signature-1", "signature-2"]
     skopeo = [
@@ -185,37 +196,35 @@ def test_signatures_of_gpg(
         "-q",
         "--src-tls-verify=false",
     ]
-    subprocess.run([*skopeo, f"docker://{busybox_image}", f"dir:{tmp_path}/copied"], check=True, env=signer.environment)
+    subprocess.run([*skopeo, f"docker://{own_image}", f"dir:{tmp_path}/copied"], check=True, env=signer.environment)
     # A name that was not signed, for the same content.
     digest = "sha256:" + signed.name.partition("=")[2]
-    other = busybox_image.replace("busybox:latest", "busybox:other")
-    _, body = registry.request("GET", f"busybox/manifests/{digest}", Accept=MANIFEST_TYPE)
-    registry.request("PUT", "busybox/manifests/other", body, **{"Content-Type": MANIFEST_TYPE})
+    other = own_image.replace(":latest", ":other")
+    _, body = registry.request("GET", f"{repository}/manifests/{digest}", Accept=MANIFEST_TYPE)
+    registry.request("PUT", f"{repository}/manifests/other", body, **{"Content-Type": MANIFEST_TYPE})
     assert "for another name" in refused(crate, "pull", other)
-    crate.ok("pull", "-q", f"{registry.address}/busybox@{digest}")
+    crate.ok("pull", "-q", f"{registry.address}/{repository}@{digest}")
     for identity, status in (
         ({"type": "matchRepository"}, 0),
         ({"type": "matchExact"}, 125),
-        ({"type": "exactReference", "dockerReference": busybox_image}, 0),
+        ({"type": "exactReference", "dockerReference": own_image}, 0),
         ({"type": "exactRepository", "dockerRepository": f"{registry.address}/elsewhere"}, 125),
-        ({"type": "remapIdentity", "prefix": other, "signedPrefix": busybox_image}, 0),
+        ({"type": "remapIdentity", "prefix": other, "signedPrefix": own_image}, 0),
     ):
         set_policy(crate, for_scope(other, signed_by(signer.public, **identity)))
         assert crate("pull", "-q", other).status == status, identity
     # What was signed is another image's digest: the store is not to be trusted.
     set_policy(crate, for_scope(registry.address, signed_by(signer.public)))
     changed = json.dumps({**json.loads(body), "annotations": {"changed": "yes"}}).encode()
-    registry.request("PUT", "busybox/manifests/changed", changed, **{"Content-Type": MANIFEST_TYPE})
-    moved = store / f"busybox@sha256={hashlib.sha256(changed).hexdigest()}"
+    registry.request("PUT", f"{repository}/manifests/changed", changed, **{"Content-Type": MANIFEST_TYPE})
+    moved = store / f"{repository}@sha256={hashlib.sha256(changed).hexdigest()}"
     signed.rename(moved)
-    assert "for another image" in refused(crate, "pull", f"{registry.address}/busybox:changed")
+    assert "for another image" in refused(crate, "pull", f"{registry.address}/{repository}:changed")
     # What skopeo signs.
     copy = ["skopeo", "--insecure-policy", "--registries.d", str(directory), "copy", "-q", "--remove-signatures"]
     target = f"{registry.address}/by-skopeo:1"
     flags = ["--src-tls-verify=false", "--dest-tls-verify=false", "--sign-by", signer.name]
-    subprocess.run(
-        [*copy, *flags, f"docker://{busybox_image}", f"docker://{target}"], check=True, env=signer.environment
-    )
+    subprocess.run([*copy, *flags, f"docker://{own_image}", f"docker://{target}"], check=True, env=signer.environment)
     crate.ok("pull", "-q", target)
     for key, words in ((b"no key", "not one of the keys"), (None, "cannot read the key")):
         path = tmp_path / "key"
@@ -226,7 +235,7 @@ def test_signatures_of_gpg(
         assert words in refused(crate, "pull", target)
 
 
-def test_signatures_of_sigstore(crate: Crate, registry: Registry, busybox_image: str, tmp_path: Path) -> None:
+def test_signatures_of_sigstore(crate: Crate, registry: Registry, own_image: str, tmp_path: Path) -> None:
     """As cosign keeps them, signed here by openssl."""
     private, public = tmp_path / "key.pem", tmp_path / "public.pem"
     commands: list[list[str | Path]] = [
@@ -237,10 +246,11 @@ def test_signatures_of_sigstore(crate: Crate, registry: Registry, busybox_image:
         subprocess.run(["openssl", *command], check=True, capture_output=True)
     wanted = {"type": "sigstoreSigned", "keyPath": str(public), "signedIdentity": {"type": "matchRepository"}}
     set_policy(crate, for_scope(registry.address, wanted))
-    assert "use-sigstore-attachments" in refused(crate, "pull", busybox_image)
+    assert "use-sigstore-attachments" in refused(crate, "pull", own_image)
     set_store(crate, registry.address, use_sigstore_attachments=True)
-    assert "no signature exists" in refused(crate, "pull", busybox_image)
-    _, body = registry.request("GET", "busybox/manifests/latest", Accept=MANIFEST_TYPE)
+    assert "no signature exists" in refused(crate, "pull", own_image)
+    name = own_image.partition("/")[2].partition(":")[0]
+    _, body = registry.request("GET", f"{name}/manifests/latest", Accept=MANIFEST_TYPE)
     digest = "sha256:" + hashlib.sha256(body).hexdigest()
     pusher = Pusher(registry)
 
@@ -252,27 +262,27 @@ def test_signatures_of_sigstore(crate: Crate, registry: Registry, busybox_image:
             ["openssl", "dgst", "-sha256", "-sign", key], input=document, check=True, capture_output=True
         )
         annotation = {"dev.cosignproject.cosign/signature": base64.b64encode(made.stdout).decode()}
-        layer = {"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", **pusher.blob("busybox", document)}
+        layer = {"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", **pusher.blob(name, document)}
         manifest = {
             "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **pusher.blob("busybox", b"{}")},
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **pusher.blob(name, b"{}")},
             "layers": [{**layer, "annotations": annotation}],
         }  # fmt: skip
-        pusher.document("busybox", f"{digest.replace(':', '-')}.sig", MANIFEST_TYPE, manifest)
+        pusher.document(name, f"{digest.replace(':', '-')}.sig", MANIFEST_TYPE, manifest)
 
-    repository = f"{registry.address}/busybox"
+    repository = f"{registry.address}/{name}"
     attach(private, f"{registry.address}/other")
-    assert "for another name" in refused(crate, "pull", busybox_image)
+    assert "for another name" in refused(crate, "pull", own_image)
     attach(private, repository, "sha256:" + "0" * 64)
-    assert "for another image" in refused(crate, "pull", busybox_image)
+    assert "for another image" in refused(crate, "pull", own_image)
     attach(private, repository)
-    crate.ok("pull", "-q", busybox_image)
+    crate.ok("pull", "-q", own_image)
     wrong = tmp_path / "wrong.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", wrong], check=True, capture_output=True)
     subprocess.run(["openssl", "pkey", "-in", wrong, "-pubout", "-out", public], check=True, capture_output=True)
-    assert "not one of the keys" in refused(crate, "pull", busybox_image)
+    assert "not one of the keys" in refused(crate, "pull", own_image)
     public.write_text("no key")
-    assert "no public key in PEM form" in refused(crate, "pull", busybox_image)
+    assert "no public key in PEM form" in refused(crate, "pull", own_image)
 
 
 def test_what_is_pushed_is_signed(crate: Crate, registry: Registry, signer: Signer, tmp_path: Path) -> None:

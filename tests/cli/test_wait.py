@@ -21,8 +21,19 @@ pytestmark = [pytest.mark.requires("root", "overlay", "busybox"), pytest.mark.us
 
 
 def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out + err
+
+
+def await_waiting(process: subprocess.Popen[str]) -> None:
+    """Waits until the command has found its container, and sleeps: it looks every 100 ms or asks the monitor."""
+    sleeps = ("hrtimer_nanosleep", "common_nsleep", "do_nanosleep", "poll_schedule_timeout", "do_sys_poll")
+
+    def waits() -> bool:
+        with open(f"/proc/{process.pid}/wchan") as file:
+            return file.read().startswith(sleeps)
+
+    until(waits, what="it waits")
 
 
 def test_several_in_the_order_of_the_arguments(crate: Crate) -> None:
@@ -57,14 +68,17 @@ def test_the_next_end_and_the_removal(crate: Crate) -> None:
     following = crate.popen("wait", "--condition", "next-exit", "--interval", "20ms", "job")
     gone = crate.popen("wait", "--condition", "removed", "--interval", "20ms", "job")
     assert following.poll() is None
-    crate.ok("start", "job")
+    # the next end is one after it began to wait: a start may have been before
+    until(lambda: crate.ok("start", "--attach", "job") == "" and following.poll() is not None)
     assert _ended(following) == (0, "0\n") and gone.poll() is None
+    await_waiting(gone)
     crate.ok("rm", "job")
     assert _ended(gone) == (0, "0\n")
     crate.ok("run", "-d", "--rm", "--name", "brief", *NONE, *SLEEP)
     gone = crate.popen("wait", "--condition", "removed", "brief")
     plain = crate.popen("wait", "brief")
-    until(lambda: crate.ok("ps", "-q"))
+    await_waiting(gone)
+    await_waiting(plain)
     crate.ok("stop", "-t", "0", "brief")
     assert _ended(gone)[0] == 0 and _ended(plain)[0] in (0, 125)
 

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from net.scene import Net, Roots, free_subnet, sh
+from net.scene import Net, Roots, sh
 from wires import ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from claims import Claims
 
 
 @pytest.fixture
-def net(tmp_path: Path) -> Iterator[Net]:
+def net(tmp_path: Path, claims: Claims) -> Iterator[Net]:
     """A network with IPv4."""
-    made = Net(tmp_path, free_subnet(), "")
+    made = Net(tmp_path, claims.pool(), "")
     yield made
     made.remove()
 
 
 @pytest.fixture
-def net6(tmp_path: Path) -> Iterator[Net]:
-    """A network with IPv4 and IPv6; what a host changes to forward IPv6 is put back."""
-    conf = Path("/proc/sys/net/ipv6/conf")
-    before = {}
-    for path in [*conf.glob("*/accept_ra"), conf / "all/forwarding"]:
-        with suppress(FileNotFoundError):  # others' interfaces come and go
-            before[path] = path.read_text()
-    made = Net(
-        tmp_path, free_subnet(), f"fd00:{secrets.randbelow(0xFFFF) + 1:x}:{secrets.randbelow(0xFFFF) + 1:x}::/64"
-    )
+def net6(tmp_path: Path, claims: Claims) -> Iterator[Net]:
+    """A network with IPv4 and IPv6. The host goes on forwarding IPv6: other tests may need it by now."""
+    six = f"fd00:{secrets.randbelow(0xFFFF) + 1:x}:{secrets.randbelow(0xFFFF) + 1:x}::/64"
+    made = Net(tmp_path, claims.pool(), six)
     made.roots = Roots(tmp_path / "six")  # a store of its own: the default network has one name
     yield made
     made.remove()
-    for path, value in before.items():
-        with suppress(FileNotFoundError):
-            path.write_text(value)
 
 
 @pytest.fixture

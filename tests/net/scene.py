@@ -6,7 +6,6 @@ import os
 import secrets
 import subprocess
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from crate.net.store import Network
 
 #: seconds for one command; an emulated machine is 15 to 40 times slower
-PATIENCE = 300 if os.environ.get("CRATE_IN_VM") else 30
+PATIENCE = 300 if os.environ.get("CRATE_IN_VM") else 60
 
 
 class Roots:
@@ -196,12 +195,14 @@ CLIENT = textwrap.dedent("""
 """)
 
 
-def ask(place: Container | str | None, address: str, port: int, protocol: str = "tcp", seconds: float = 5) -> str:
+def ask(
+    place: Container | str | None, address: str, port: int, protocol: str = "tcp", seconds: float = PATIENCE
+) -> str:
     """What a server says to a client in a container, in a namespace, or (None) on this host."""
     name = place.name if isinstance(place, Container) else place
     within = ["ip", "netns", "exec", name] if name else []
     command = [*within, *PYTHON, CLIENT, address, str(port), protocol, str(seconds)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=2 * PATIENCE).stdout.strip()
 
 
 def sh(command: str) -> str:
@@ -211,19 +212,6 @@ def sh(command: str) -> str:
     return done.stdout
 
 
-def free_subnet() -> str:
-    """A subnet of the tests' own, away from crate's default pools."""
-    return f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}.0/24"
-
-
 def host_on_the_wire(net: Net) -> str:
     """This host's address on the wire to `outside`."""
     return ends(net.mark)[0]
-
-
-def until(ready: object, seconds: float = 5.0) -> None:
-    """Waits until a predicate holds."""
-    deadline = time.monotonic() + seconds
-    while not ready():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)

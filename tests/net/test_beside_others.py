@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,7 +71,7 @@ class Host:
 
     def fetch(self, address: str, port: int) -> str:
         """A page as the world gets it."""
-        command = self.command("curl", "-s", "-m", "3", f"http://{address}:{port}/", pid=self.world)
+        command = self.command("curl", "-s", "-m", "10", f"http://{address}:{port}/", pid=self.world)
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
     def close(self) -> None:
@@ -80,7 +79,7 @@ class Host:
         for process in reversed(self._processes):
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -99,12 +98,12 @@ def start_dockerd(host: Host, place: Path) -> None:
         "dockerd", "--data-root", str(place / "docker"), "--exec-root", "/run/docker/exec", "--pidfile",
         "/run/docker/pid", "-H", "unix:///run/docker/sock",
     )  # fmt: skip
-    until(lambda: "-P FORWARD DROP" in host.run("iptables", "-S"), 60.0, "docker's policy")
+    until(lambda: "-P FORWARD DROP" in host.run("iptables", "-S"), what="docker's policy")
 
 
 def reach_out(host: Host, container: str) -> None:
     """A container reaches the world, which only forwarded packets do, and the world a published port of it."""
-    host.crate("exec", container, "ping", "-c", "1", "-W", "5", OUTSIDE)
+    host.crate("exec", container, "ping", "-c", "1", "-W", "30", OUTSIDE)
     port = int(host.crate("port", container, "80").splitlines()[0].rpartition(":")[2])
     until(lambda: host.fetch(INSIDE, port) == "served", what="the page in the world")
 
@@ -134,9 +133,6 @@ def test_firewalld(host: Host) -> None:
         done = subprocess.run(host.command("firewall-cmd", "--state"), check=False, capture_output=True, text=True)
         return done.returncode == 0
 
-    deadline = time.monotonic() + 60
-    while not running():
-        assert time.monotonic() < deadline, "firewalld did not start"
-        time.sleep(0.3)
+    until(running, what="firewalld runs")
     host.crate("run", "-d", "--name", "web", "-p", "80", IMAGE, *SERVER)
     reach_out(host, "web")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from claims import free_port
 from crate.errors import HostError, KernelError, NameInUseError, NotFoundError, UsageError
 from crate.linux import namespace
 from crate.net import default_network, sandbox
 from crate.net.drivers import bridge
 from net.scene import Net, ask, sh
+from program import until
 from wires import ends
 
 pytestmark = pytest.mark.requires("root", "nft")
@@ -81,7 +83,7 @@ def test_a_given_address_and_mac(net: Net) -> None:
 
 
 def test_ipv6(net6: Net) -> None:
-    one, other = net6.container("8080:80"), net6.container()
+    one, other = net6.container(f"{free_port()}:80"), net6.container()
     assert one.endpoint["address6"].endswith("::2")
     net6.serve(one, 80, address="::")
     assert ask(other, one.endpoint["address6"], 80) == f"hello {other.endpoint['address6']}"
@@ -185,14 +187,16 @@ def test_a_lease_survives_as_json(net: Net) -> None:
 
 def test_an_interface_that_exists_already_is_an_error_and_leaves_no_veth(net: Net) -> None:
     container = net.container()
-    before = os.listdir(f"/sys/class/net/{net.bridge}/brif")
+    members = f"/sys/class/net/{net.bridge}/brif"
+    before = os.listdir(members)
     lease = sandbox.prepare(net.roots, net.settings, net.request(), secrets.token_hex(32))
     fd = os.open(f"/run/netns/{container.name}", os.O_RDONLY)
     with pytest.raises(KernelError, match=f"cannot connect eth0 to bridge {net.bridge}: File exists"):
         sandbox.connect(lease, fd)
     os.close(fd)
     sandbox.release(net.roots, lease)
-    assert os.listdir(f"/sys/class/net/{net.bridge}/brif") == before
+    assert os.listdir(members) == before
+    assert container.run("ip", "-o", "link").count("\n") == 1, "loopback and eth0"
 
 
 def test_the_end_leaves_the_bridge_and_nothing_else(net: Net) -> None:
@@ -203,11 +207,7 @@ def test_the_end_leaves_the_bridge_and_nothing_else(net: Net) -> None:
     subprocess.run(["ip", "netns", "del", container.name], check=True)
     net.namespaces.remove(container.name)
     members = f"/sys/class/net/{net.bridge}/brif"
-    for _ in range(200):
-        if not os.listdir(members):
-            break
-        subprocess.run(["sleep", "0.02"], check=True)
-    assert os.listdir(members) == []
+    until(lambda: not os.listdir(members), what="the end of the veth pair")
 
 
 def test_a_lease_directory_that_cannot_be_made(net: Net) -> None:

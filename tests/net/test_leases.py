@@ -14,10 +14,12 @@ import pytest
 from crate.errors import KernelError, NotFoundError
 from crate.net import addresses, removal, sandbox, store
 from crate.net.firewall import table as firewall
-from net.scene import Net, free_subnet
+from net.scene import Net
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from claims import Claims
 
 pytestmark = pytest.mark.requires("root", "nft")
 
@@ -86,8 +88,10 @@ def test_a_release_that_fails_keeps_no_port(net: Net) -> None:
     (net.lease_root / ".aside").rename(directory)
 
 
-def test_who_comes_to_a_network_that_was_just_removed_leaves_nothing(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    span = free_subnet()
+def test_who_comes_to_a_network_that_was_just_removed_leaves_nothing(
+    net: Net, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = claims.pool()
     network = net.define("bridge", span, span.replace(".0/", ".1/").partition("/")[0])
     network["network_interface"] = f"late{net.mark}"
     store.save(net.roots, network)

@@ -17,6 +17,7 @@ from crate.errors import HostError, UsageError
 from crate.net import sandbox
 from crate.net.rootless import pasta, slirp, userspace_process
 from crate.settings import Settings
+from program import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ OWNER = textwrap.dedent("""
 
 SERVER = """
 import os, socket
-socket.setdefaulttimeout(20)
+socket.setdefaulttimeout(60)
 server = socket.create_server(("0.0.0.0", 80))
 print("ready")
 connection, client = server.accept()
@@ -81,7 +82,7 @@ connection.close()
 CLIENT = """
 import socket
 try:
-    connection = socket.create_connection(("ADDRESS", PORT), 5)
+    connection = socket.create_connection(("ADDRESS", PORT), 60)
     print(connection.recv(100).decode())
 except OSError as error:
     print(error)
@@ -171,7 +172,7 @@ class _Greeter:
             ["hostname", "-I"], check=True, capture_output=True, text=True
         ).stdout.split()[0]  # fmt: skip
         self.server = socket.create_server((self.address, 0))
-        self.server.settimeout(20)
+        self.server.settimeout(60)
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
 
@@ -201,12 +202,14 @@ def test_the_helper_dies_with_its_owner(place: Path, mode: str) -> None:
     helper = Path(f"/proc/{owner.lease()['helper_pid']}")
     assert helper.exists()
     owner.end()
-    for _ in range(100):
-        if not helper.exists() or "Z" in (helper / "stat").read_text().rpartition(")")[2][:3]:
-            break
-        subprocess.run(["sleep", "0.02"], check=True)
-    else:
-        pytest.fail(f"{mode} lives on")
+
+    def is_gone() -> bool:
+        try:
+            return "Z" in (helper / "stat").read_text().rpartition(")")[2][:3]
+        except OSError:
+            return True
+
+    until(is_gone, what=f"the end of {mode}")
 
 
 @needs_pasta

@@ -36,11 +36,15 @@ def is_lean(pid: int) -> bool:
 
 def test_newcomers_at_the_same_moment_share_one(rootless_crate: Crate) -> None:
     rootless_crate.ok("pull", "--quiet", IMAGE)
-    show = ["sh", "-c", "readlink /proc/self/ns/user; sleep 0.5"]
-    started = [rootless_crate.popen("run", "--rm", "--network", "none", IMAGE, *show) for _ in range(NEWCOMERS)]
+    crate = rootless_crate
+    show = ["sh", "-c", "readlink /proc/self/ns/user; until test -e /home/go; do sleep 0.1; done"]
+    options = ("--rm", "--network", "none", "-v", f"{crate.place}/home:/home")
+    started = [crate.popen("run", *options, IMAGE, *show) for _ in range(NEWCOMERS)]
+    told = [process.stdout.readline() for process in started if process.stdout]  # nobody leaves before all are there
+    (crate.place / "home/go").touch()
     answers = [process.communicate("", timeout=60) for process in started]
     assert all(process.returncode == 0 for process in started), answers
-    assert len({out for out, _ in answers}) == 1, answers
+    assert len(set(told)) == 1 and told[0], answers
 
 
 def test_next_command_joins_what_only_a_lean_monitor_holds(rootless_crate: Crate) -> None:

@@ -130,7 +130,7 @@ def get_size(registry: Registry, name: str) -> int:
     return int(json.loads(body)["layers"][0]["size"])
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -63,7 +63,7 @@ def test_a_limit_is_told_with_the_registrys_words(scripted: Make) -> None:
     begin = time.monotonic()
     with pytest.raises(RateLimited, match=r"too many requests \(429\): pull limit \[31mreached") as caught:
         client_for(server).manifest()
-    assert time.monotonic() - begin < 1  # nobody waits for an hour
+    assert time.monotonic() - begin < 60  # nobody waits for an hour
     assert "mirror" in (caught.value.hint or "")
 
 

@@ -155,13 +155,15 @@ def test_a_damaged_blob_is_refused_and_not_kept(roots: Roots, registry: Registry
     (data,) = registry.storage.glob(f"**/blobs/sha256/{digest[:2]}/{digest}/data")
     original = data.read_bytes()
     data.write_bytes(original[:4] + b"\1" + original[5:])
-    with pytest.raises(
-        DigestError, match=f"cannot pull {registry.address}/damaged:latest: .*does not match its digest"
-    ):
-        get(roots, f"{registry.address}/damaged")
+    try:
+        with pytest.raises(
+            DigestError, match=f"cannot pull {registry.address}/damaged:latest: .*does not match its digest"
+        ):
+            get(roots, f"{registry.address}/damaged")
+    finally:
+        data.write_bytes(original)
     assert_nothing_half(roots)
     assert content.list_digests(roots) == []
-    data.write_bytes(original)
     assert get(roots, f"{registry.address}/damaged")
 
 

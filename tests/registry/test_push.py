@@ -98,13 +98,14 @@ def test_what_podman_pushed_is_pulled(crate: Crate, app: str, registry: Registry
 
 
 def test_only_what_is_missing_is_sent(crate: Crate, app: str, registry: Registry) -> None:
-    assert "skipped" not in crate("push", app, registry.reference("once/app:1")).err
-    assert crate("push", app, registry.reference("once/app:2")).err.count("skipped: already exists") == 2
-    assert manifest(registry, "once/app:1") == manifest(registry, "once/app:2")
+    once, another = f"once-{crate.mark}/app", f"other-{crate.mark}/app"  # nobody was there before
+    assert "skipped" not in crate("push", app, registry.reference(f"{once}:1")).err
+    assert crate("push", app, registry.reference(f"{once}:2")).err.count("skipped: already exists") == 2
+    assert manifest(registry, f"{once}:1") == manifest(registry, f"{once}:2")
     # The name tells where else in this registry the layers may be: they are mounted.
-    crate.ok("tag", app, registry.reference("once/app:1"))
-    assert crate("push", app, registry.reference("another/app:1")).err.count("skipped: already exists") == 2
-    assert manifest(registry, "another/app:1") == manifest(registry, "once/app:1")
+    crate.ok("tag", app, registry.reference(f"{once}:1"))
+    assert crate("push", app, registry.reference(f"{another}:1")).err.count("skipped: already exists") == 2
+    assert manifest(registry, f"{another}:1") == manifest(registry, f"{once}:1")
 
 
 def test_a_tag_that_stands_for_it_already_is_left_alone(

@@ -40,7 +40,7 @@ class TokenService:
 
     def give(self, method: str, path: str, headers: dict[str, str]) -> Answer:
         wanted = [scope for words in parse_qs(urlsplit(path).query).get("scope", []) for scope in words.split()]
-        self.scopes.append(wanted)
+        self.scopes.append(sorted(wanted))  # a registry lists them in any order
         is_me = headers.get("authorization") == "Basic " + base64.b64encode(b"me:secret").decode()
         if headers.get("authorization") and not is_me:
             return 401, {}, b'{"details": "incorrect username or password"}'

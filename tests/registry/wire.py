@@ -13,7 +13,7 @@ from typing import Any
 
 from crate.registry.transport import Patience
 
-HASTY = Patience(connect_seconds=2.0, read_seconds=2.0, tries=4, pause_seconds=0.01)
+HASTY = Patience(connect_seconds=30.0, read_seconds=30.0, tries=4, pause_seconds=0.01)
 
 
 class Fixed:

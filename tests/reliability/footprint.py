@@ -51,7 +51,7 @@ class Footprint:
                 found.append(f"{entry['set']['name']} {element}")
         return found
 
-    def wait_for(self, before: set[str], seconds: float = 10.0) -> None:
+    def wait_for(self, before: set[str], seconds: float = 60.0) -> None:
         """Waits until there is nothing that was not there `before`; AssertionError names what stays."""
         try:
             until(lambda: not self.take() - before, seconds)

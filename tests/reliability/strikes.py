@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from program import Crate
 
 _CALL = re.compile(r"(\d* *)(\w+)\(")  # with -f, the pid is first
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 120.0
 
 
 def seed() -> int:
@@ -81,7 +81,7 @@ def detach(process: subprocess.Popen[bytes]) -> None:
     """Ends a strace of `attach`, after which its process goes on without."""
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -92,13 +92,13 @@ def _check_detached(crate: Crate, count: int, workers: int, *network: str) -> No
     assert readers.asked >= 3
     assert len(set(ids)) == count
     assert sorted(crate.ok("ps", "-aq", "--no-trunc").split()) == sorted(ids)
-    until(lambda: len(crate.ok("ps", "-aq", "--filter", "status=exited").split()) == count, 60, "all have ended")
+    until(lambda: len(crate.ok("ps", "-aq", "--filter", "status=exited").split()) == count, what="all have ended")
     inspected = {one["Name"].lstrip("/"): one["State"] for one in json.loads(crate.ok("container", "inspect", *ids))}
     assert {name: inspected[name]["ExitCode"] for name in inspected} == {f"job{n}": 0 for n in range(count)}
     for number in range(0, count, max(1, count // 20)):
         assert crate.ok("logs", f"job{number}") == f"this is {number}"
     crate.ok("rm", "--all", timeout=300)
-    footprint.wait_for(before, 60)
+    footprint.wait_for(before)
 
 
 def _check_attached(crate: Crate, count: int) -> None:
@@ -113,7 +113,7 @@ def _check_attached(crate: Crate, count: int) -> None:
     assert readers.asked >= 1
     assert answers == [(f"out{n}\n", f"err{n}\n") for n in range(count)]
     assert [process.returncode for process in runs] == [n % 100 for n in range(count)]
-    footprint.wait_for(before, 60)
+    footprint.wait_for(before)
 
 
 def _check_name(crate: Crate, count: int, command: tuple[str, ...], *network: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from claims import free_port
 from reliability.footprint import settled
 
 if TYPE_CHECKING:
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.requires("root", "overlay", "busybox")
 
 IMAGE = "crate.local/busybox"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return int(probe.getsockname()[1])
 
 
 def _lives(crate: Crate, *network: str) -> None:
@@ -56,7 +50,7 @@ def test_hundred_runs(crate: Crate) -> None:
 
 
 def test_runs_with_published_ports(crate: Crate) -> None:
-    _check_runs(crate, 20, "-p", f"{_free_port()}:80", "-p", f"127.0.0.1:{_free_port()}:53/udp")
+    _check_runs(crate, 20, "-p", f"{free_port()}:80", "-p", f"127.0.0.1:{free_port()}:53/udp")
 
 
 def test_runs_of_an_ordinary_user(rootless_crate: Crate) -> None:
@@ -72,7 +66,7 @@ def test_thousand_runs(crate: Crate) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_hundreds_of_runs_with_published_ports(crate: Crate) -> None:
-    _check_runs(crate, 300, "-p", f"{_free_port()}:80", "-p", f"127.0.0.1:{_free_port()}:53/udp")
+    _check_runs(crate, 300, "-p", f"{free_port()}:80", "-p", f"127.0.0.1:{free_port()}:53/udp")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from claims import free_port
 from program import until
 
 if TYPE_CHECKING:
@@ -106,12 +107,13 @@ def test_monitor_killed(crate: Crate, wait_for_lean: bool) -> None:
 @pytest.mark.requires("nft")
 def test_port_of_a_start_that_was_killed_leads_nowhere(crate: Crate) -> None:
     """The monitor dies after it has published the port, at the socket for its clients."""
+    port = free_port()
     crate.ok("pull", "--quiet", IMAGE)
     for options in (("--rm",), ("--name", "kept")):
-        strike(crate, "listen", 1, "run", *options, "-p", "127.0.0.1:47113:80", IMAGE, "true")
+        strike(crate, "listen", 1, "run", *options, "-p", f"127.0.0.1:{port}:80", IMAGE, "true")
         table = ["nft", "list", "table", "inet", f"crate_test_{crate.mark}"]
         shown = subprocess.run(table, capture_output=True, text=True, check=True).stdout
-        assert "map published4" in shown and "47113" not in shown
+        assert "map published4" in shown and str(port) not in shown
 
 
 def test_init_killed(crate: Crate) -> None:
@@ -119,7 +121,7 @@ def test_init_killed(crate: Crate) -> None:
     process = crate.popen("run", "--name", "job", IMAGE, "sleep", "1000")
     pid = until(lambda: crate("container", "inspect", "job").status == 0 and crate.inspect("job")["State"]["Pid"])
     subprocess.run(["kill", "-9", str(pid)], check=True)
-    assert process.wait(10) == 137
+    assert process.wait(60) == 137
     assert crate.inspect("job")["State"]["ExitCode"] == 137
     crate.ok("rm", "job")
 
@@ -139,8 +141,11 @@ def test_caller_killed(crate: Crate) -> None:
 def test_exec_caller_killed(crate: Crate) -> None:
     """What exec started goes on; the container is not disturbed."""
     crate.ok("run", "-d", "--name", "job", IMAGE, "sleep", "1000")
-    process = crate.popen("exec", "job", "sh", "-c", "sleep 3; touch /done")
-    until(lambda: "sleep 3" in crate.ok("exec", "job", "ps"))
+    script = "touch /begun; until test -e /go; do sleep 0.1; done; touch /done"
+    process = crate.popen("exec", "job", "sh", "-c", script)
+    until(lambda: crate("exec", "job", "test", "-e", "/begun").status == 0)
     process.kill()
+    process.wait()
+    crate.ok("exec", "job", "touch", "/go")
     until(lambda: crate("exec", "job", "test", "-e", "/done").status == 0)
     crate.ok("rm", "-f", "job")

@@ -266,7 +266,7 @@ def test_killed_while_it_runs(crate: Crate, who: str) -> None:
             until(lambda: crate.inspect("job")["State"]["Status"] == "exited", what="exited")
             state = json.loads(crate.ok("container", "inspect", "job"))[0]["State"]
             assert state["ExitCode"] == 137, state
-            caller.wait(10)
+            caller.wait(60)
             crate.ok("start", "job")
 
     damage.note(who, act)

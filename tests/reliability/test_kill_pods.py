@@ -79,7 +79,7 @@ def test_restart_policy_brings_the_sandbox_back(crate: Crate) -> None:
         crate.ok("run", "-d", "--pod", "p", "--name", name, *SLEEP)
     before = sandbox(crate)["Pid"]
     os.kill(before, signal.SIGKILL)
-    until(lambda: sandbox(crate)["Pid"] not in (0, before) and state(crate) == "Running", 30, what="all run again")
+    until(lambda: sandbox(crate)["Pid"] not in (0, before) and state(crate) == "Running", what="all run again")
     crate.ok("pod", "rm", "-f", "p")
 
 

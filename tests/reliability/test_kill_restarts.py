@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from claims import free_port
 from program import until
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ IMAGE = "crate.local/busybox"
 CALLS = {"openat": 400, "rename": 10, "unlink": 12, "poll": 12, "clone3": 2, "execve": 4, "read": 250, "write": 60}
 
 
-def strike(crate: Crate, call: str, number: int) -> None:
+def strike(crate: Crate, call: str, number: int, port: int) -> None:
     """Runs a container that is restarted twice; who makes the `number`-th `call` is killed, all but the caller."""
     inject = f"inject={call}:signal=SIGKILL:when={number}"
     command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
-    options = ("-d", "--name", "job", "--restart", "on-failure:2", "-p", "127.0.0.1:48126:80")
+    options = ("-d", "--name", "job", "--restart", "on-failure:2", "-p", f"127.0.0.1:{port}:80")
     subprocess.run(
         [*command, *crate.command("run", *options, IMAGE, "sh", "-c", "exit 3")],
         env=crate.environment, capture_output=True, timeout=60, check=False, cwd=crate.place,
@@ -51,11 +52,11 @@ def assert_in_order(crate: Crate) -> None:
 
 def _strike_all(crate: Crate, seed: int, count: int) -> None:
     crate.ok("run", "--rm", IMAGE, "true")
-    chosen = random.Random(seed)
+    chosen, port = random.Random(seed), free_port()
     for _ in range(count):
         call = chosen.choice(sorted(CALLS))
         number = chosen.randint(1, CALLS[call])
-        strike(crate, call, number)
+        strike(crate, call, number, port)
         try:
             assert_in_order(crate)
         except AssertionError as error:

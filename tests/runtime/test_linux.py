@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from program import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +100,7 @@ def test_limits_v1(bundle: Bundle, run: Run) -> None:
     script = [
         f"awk -F: '$2 == \"{name}\" {{print $3}}' /proc/self/cgroup" for name in ("memory", "pids", "cpu", "cpuset")
     ]
-    bundle.shell("; ".join(script) + "; sleep 3")
+    bundle.shell("; ".join(script) + "; until test -e /tmp/seen; do sleep 0.05; done")
     place = bundle.linux["cgroupsPath"].lstrip("/")
     seen: list[str] = []
 
@@ -109,19 +112,19 @@ def test_limits_v1(bundle: Bundle, run: Run) -> None:
         ):  # fmt: skip
             seen.append((root / file).read_text().strip())
 
-    import threading
-    import time
-
     def later() -> None:
-        for _ in range(200):
+        def is_there() -> bool:
             try:
                 members = Path(f"/sys/fs/cgroup/memory/{place}/tasks").read_text().split()
-            except FileNotFoundError:
-                members = []
-            if members and Path(f"/proc/{members[0]}/comm").read_text() in ("sh\n", "sleep\n"):
-                look()
-                return
-            time.sleep(0.01)
+                return bool(members) and Path(f"/proc/{members[0]}/comm").read_text() in ("sh\n", "sleep\n")
+            except OSError:
+                return False
+
+        try:
+            until(is_there, 50)
+            look()
+        finally:
+            (bundle.rootfs / "tmp/seen").touch()
 
     watcher = threading.Thread(target=later)
     watcher.start()

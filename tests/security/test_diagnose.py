@@ -207,8 +207,9 @@ def test_exits_and_signals_are_as_ever(crate: Crate, busybox: str) -> None:
     assert crate(*RUN, busybox, "sh", "-c", "sh -c 'kill -SEGV $$'; exit $?").status == 139
     # the first process ignores what comes from within; a stop lasts until SIGCONT
     script = (
-        "kill -STOP 1; kill -TERM 1; sh -c 'kill -STOP $$; echo went on' & sleep 0.3;"
-        "grep State /proc/$!/status; kill -CONT $!; wait; trap 'echo got it; exit 5' USR1; kill -USR1 1; sleep 9"
+        "kill -STOP 1; kill -TERM 1; sh -c 'kill -STOP $$; echo went on' &"
+        "until grep 'State:.[Tt]' /proc/$!/status; do sleep 0.05; done;"
+        "kill -CONT $!; wait; trap 'echo got it; exit 5' USR1; kill -USR1 1; sleep 9"
     )
     result = crate(*RUN, busybox, "sh", "-c", script)
     assert result.status == 5 and result.out.split("\n")[1:3] == ["went on", "got it"], result
@@ -219,7 +220,7 @@ def test_exits_and_signals_are_as_ever(crate: Crate, busybox: str) -> None:
     time.sleep(0.3)
     assert process.poll() is None  # sleep as the first process has no handler, and so does not end
     crate.ok("kill", "one")
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert process.returncode == 137
     crate.ok("rm", "one")
 
@@ -268,7 +269,7 @@ def test_tracer_killed_ends_the_container(crate: Crate, busybox: str) -> None:
     pid = crate.inspect("one")["State"]["Pid"]
     (tracer,) = re.findall(r"TracerPid:\t(\d+)", Path(f"/proc/{pid}/status").read_text())
     os.kill(int(tracer), signal.SIGKILL)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 137 and crate.ok("ps", "-aq") == ""
     assert err == "diagnosis: incomplete, its tracer was killed, and the container with it\n"
 

@@ -100,6 +100,6 @@ def test_who_stays_on_and_is_refused_again_and_again_holds_nobody_up(rootless_cr
     rootless_crate.ok("pull", "--quiet", image)
     mount = ("-v", f"{compiled(rootless_crate.place, 'probe', PROBE)}:/probe:ro")
     script = "/probe numbers numbers numbers numbers > /dev/null 2>&1 < /dev/null & sleep 0.5; exit 6"
-    result = rootless_crate(*RUN, "--pid", "host", *mount, image, "sh", "-c", script, timeout=15)
+    result = rootless_crate(*RUN, "--pid", "host", *mount, image, "sh", "-c", script)
     assert result.status == 6
     assert len(report(result.err)) == 200 and result.err.endswith("more, of other calls\n")

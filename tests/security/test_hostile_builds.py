@@ -188,7 +188,7 @@ def test_a_build_swaps_where_another_mounts(builder: Builder, victim: Path, tmp_
             )  # fmt: skip
             said += result.out + result.err
     builder.build(f"FROM BASE\nRUN {both} touch /c/stop\n")
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     assert "the host's" not in said and untouched(victim) and "STEP" in said
     assert os.listdir(victim / "empty") == []
 

@@ -50,18 +50,18 @@ def test_records_are_for_their_owner_alone(crate: Crate, busybox: str) -> None:
 
 def test_survivor_in_a_shared_pid_namespace_holds_up_nobody(crate: Crate, busybox: str) -> None:
     crate.ok(*DETACHED, "--name", "parent", "--pid", "host", busybox, "sh", "-c", "yes & sleep 0.2; exit 3")
-    assert crate.ok("wait", "parent", timeout=20) == "3"
+    assert crate.ok("wait", "parent") == "3"
     assert crate.ok("rm", "parent") == "parent"
 
 
 def test_survivor_of_an_exec_holds_up_nobody(crate: Crate, busybox: str) -> None:
     crate.ok(*DETACHED, "--name", "host", busybox, "sleep", "60")
-    assert crate("exec", "host", "sh", "-c", "yes & sleep 0.1; exit 4", timeout=20).status == 4
+    assert crate("exec", "host", "sh", "-c", "yes & sleep 0.1; exit 4").status == 4
 
 
 def test_more_clients_than_descriptors_cost_nothing(crate: Crate, busybox: str) -> None:
     limited = ["prlimit", "--nofile=48", *crate.command(*DETACHED, "--name", "busy", busybox, "sleep", "60")]
-    subprocess.run(limited, check=True, capture_output=True, env=crate.environment, timeout=30)
+    subprocess.run(limited, check=True, capture_output=True, env=crate.environment, timeout=60)
     (monitor,) = until(lambda: _monitors(crate))
     clients = []
     for _ in range(60):
@@ -128,7 +128,7 @@ def test_who_waits_for_a_stopped_command_is_told(crate: Crate, busybox: str) -> 
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
     assert said.startswith(f"waiting for {directory}: ") and f"kill -CONT {holder.pid}" in said
-    assert waiting.wait(timeout=30) == 0
+    assert waiting.wait(timeout=60) == 0
     assert crate.ok("ps", "--format", "{{.Names}}") == "one"
 
 

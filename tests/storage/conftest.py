@@ -13,6 +13,7 @@ import pytest
 from abilities import disk_directory
 from crate.storage import trash
 from crate.storage.roots import open_roots
+from descriptors import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 def roots() -> Iterator[Roots]:
     """A fresh store; afterwards nothing may be mounted or staged in it."""
     place = Path(tempfile.mkdtemp(prefix="crate-store-", dir=disk_directory()))
-    descriptors = len(os.listdir("/proc/self/fd"))
+    before = opened()
     try:
         made = open_roots(str(place / "graph"), str(place / "run"))
         yield made
         assert str(place) not in Path("/proc/mounts").read_text()
         assert os.listdir(f"{made.graphroot}/stage") == []
         assert trash.empty(made) == []
-        assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert not opened() - before
     finally:
         subprocess.run(["rm", "-rf", str(place)], check=True)

@@ -23,6 +23,7 @@ from crate.errors import DigestError, HostError, ImageError
 from crate.storage import content, image_record, images, layers, reference, rootfs, staging, trash
 from crate.storage.layers import LayerUnpack
 from crate.storage.unpack import Unpacker
+from program import until
 from storage.archives import archive, directory, hard_link, header, member, symlink
 from storage.stacks import beneath, diff_id, stack
 
@@ -240,9 +241,7 @@ def test_a_killed_caller_leaves_a_staging_that_is_swept(roots: Roots) -> None:
         caller.send_signal(signal.SIGKILL)
     staging.sweep(roots)
     assert os.listdir(f"{roots.graphroot}/stage") == []
-    deadline = time.monotonic() + 10
-    while trash.empty(roots) and time.monotonic() < deadline:
-        time.sleep(0.05)  # the other process is about to notice
+    until(lambda: not trash.empty(roots), what="the other process has noticed")
     assert os.listdir(f"{roots.graphroot}/trash") == []
 
 
@@ -321,7 +320,14 @@ def test_interrupting_the_caller_does_not_disturb_the_writer(tmp_path: Path) -> 
     unpacker = Unpacker(str(tmp_path))
     data = archive(member(b"f", b"x" * 100))
     unpacker.write(data[:700])
-    time.sleep(0.3)
+    status = Path(f"/proc/{unpacker._process.pid}/status")
+
+    def ignores() -> bool:
+        """Whether it is as far as that."""
+        mask = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigIgn"))
+        return bool(int(mask, 16) >> signal.SIGINT - 1 & 1)
+
+    until(ignores, what="it ignores the interrupt")
     unpacker._process.send_signal(signal.SIGINT)
     unpacker.write(data[700:])
     unpacked, digest = unpacker.finish()

@@ -16,6 +16,7 @@ from abilities import disk_directory
 from crate.errors import HostError, ImageError
 from crate.storage.tar.reader import TarReader
 from crate.storage.tree.writer import TreeWriter, Unpacked
+from descriptors import opened
 from storage.archives import archive, directory, hard_link, header, member, padded, pax, symlink
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ def place() -> Iterator[Path]:
 
 def unpack(place: Path, *parts: bytes, whiteouts: bool = True, rootless: bool = False) -> Unpacked:
     root_fd = os.open(place / "root", os.O_RDONLY | os.O_DIRECTORY)
-    open_before = len(os.listdir("/proc/self/fd"))
+    before = opened()
     try:
         writer = TreeWriter(root_fd, whiteouts=whiteouts, rootless=rootless)
         return writer.unpack(TarReader(io.BytesIO(archive(*parts)).read))
     finally:
-        assert len(os.listdir("/proc/self/fd")) == open_before
+        assert not opened() - before
         os.close(root_fd)
 
 

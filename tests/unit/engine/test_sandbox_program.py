@@ -48,4 +48,4 @@ def test_waits_until_it_is_asked_to_end(running: subprocess.Popen[bytes]) -> Non
     until(lambda: stat.read_text().split()[2] == "S", what="it sleeps again")
     assert running.poll() is None
     running.send_signal(signal.SIGTERM)
-    assert running.wait(10) == 0
+    assert running.wait(60) == 0
