@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"an ordinary user: {reason}")
     for marker in item.iter_markers("requires"):
         need(*marker.args)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spread(tmp_path_factory: pytest.TempPathFactory) -> None:
+    abilities.spread(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
@@ -136,10 +142,20 @@ def other_crate(more_settings: str) -> Iterator[Crate]:
     yield from _crate(more_settings, None)
 
 
-@pytest.fixture
-def busybox(crate: Crate) -> str:
-    """`crate.local/busybox`, already in the store of `crate`, so that `run` is silent about it."""
+@pytest.fixture(scope="session")
+def busybox_store() -> Iterator[Path]:
+    """The store of a crate that has pulled `crate.local/busybox`; it is copied, and not touched."""
+    made = _crate("", None)
+    crate = next(made)
     crate.ok("pull", "--quiet", "crate.local/busybox")
+    yield crate.root
+    made.close()
+
+
+@pytest.fixture
+def busybox(crate: Crate, busybox_store: Path) -> str:
+    """`crate.local/busybox`, already in the store of `crate`, so that `run` is silent about it."""
+    subprocess.run(["cp", "-a", "--reflink=auto", f"{busybox_store}/.", crate.root], check=True)
     return "crate.local/busybox"
 
 
@@ -191,8 +207,9 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
     try:
         yield crate
         crate.kill_started()
-        if crate.root.exists():
+        if _names(crate.root / "containers"):
             crate("rm", "--all", "--force", "--time", "0")
+        if _names(crate.root / "networks") - {"podman.json"}:  # the default one stays anyway
             crate("network", "prune", "--force")
         try:
             until(lambda: not traces.found(), QUIET_SECONDS)
@@ -204,6 +221,11 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
         shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(run, ignore_errors=True)
         claims.release()
+
+
+def _names(directory: Path) -> set[str]:
+    """What is in a directory, if it is there."""
+    return set(os.listdir(directory)) if directory.is_dir() else set()
 
 
 SETTINGS = """

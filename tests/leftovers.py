@@ -65,9 +65,15 @@ class Traces:
 
     def elements(self) -> Iterator[str]:
         """Elements of the maps in our table: what containers put there; its sets belong to the networks."""
+        if not self.had_networks():
+            return
         for entry in nft_json("list", "table", "inet", self.table) + nft_json("list", "table", "ip", self.table):
             for element in entry.get("map", {}).get("elem", []):
                 yield f"in {entry['map']['name']}: {element}"
+
+    def had_networks(self) -> bool:
+        """Whether a container may have been on a network of the host: each begins with a lease of an address."""
+        return (self.run / "addresses").is_dir()
 
     def destroy(self) -> None:
         """Removes all of it, the bridge and the table that may rightly stay included."""
@@ -85,8 +91,10 @@ class Traces:
         for root in [CGROUPS, *CGROUPS.iterdir()]:
             if (root / self.cgroup_parent).is_dir():
                 _quietly("rmdir", str(root / self.cgroup_parent))
+        if not self.had_networks():
+            return
         leases = self.run / "addresses"
-        for bridge in {self.bridge, *(os.listdir(leases) if leases.is_dir() else ())}:
+        for bridge in {self.bridge, *os.listdir(leases)}:
             if Path(f"/sys/class/net/{bridge}").exists():
                 _quietly("ip", "link", "delete", bridge)
         for family in ("inet", "ip", "ip6", "bridge"):

@@ -41,6 +41,7 @@ def make_user(directory: Path) -> User:
     name = f"crate-{os.getpid()}"
     home = directory / f"crate-home-{os.getpid()}"
     _patiently("useradd", "--create-home", "--home-dir", str(home), "--shell", "/bin/sh", name)
+    subprocess.run(["chattr", "+T", str(home)], check=False, capture_output=True)  # as abilities.spread
     entry = pwd.getpwnam(name)
     for option, file in (("--add-subuids", "/etc/subuid"), ("--add-subgids", "/etc/subgid")):
         if not has_range(Path(file), name):
