@@ -24,7 +24,7 @@ from program import Crate, until
 from users import User, make_user, myself, remove_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 QUIET_SECONDS = 60.0
 
@@ -145,17 +145,19 @@ def other_crate(more_settings: str) -> Iterator[Crate]:
 @pytest.fixture(scope="session")
 def busybox_store() -> Iterator[Path]:
     """The store of a crate that has pulled `crate.local/busybox`; it is copied, and not touched."""
-    made = _crate("", None)
-    crate = next(made)
-    crate.ok("pull", "--quiet", "crate.local/busybox")
-    yield crate.root
-    made.close()
+    yield from _store(None)
+
+
+@pytest.fixture(scope="session")
+def rootless_busybox_store(unprivileged_user: User) -> Iterator[Path]:
+    """The same of an ordinary user."""
+    yield from _store(unprivileged_user)
 
 
 @pytest.fixture
 def busybox(crate: Crate, busybox_store: Path) -> str:
     """`crate.local/busybox`, already in the store of `crate`, so that `run` is silent about it."""
-    subprocess.run(["cp", "-a", "--reflink=auto", f"{busybox_store}/.", crate.root], check=True)
+    _copy_store(busybox_store, crate)
     return "crate.local/busybox"
 
 
@@ -163,6 +165,13 @@ def busybox(crate: Crate, busybox_store: Path) -> str:
 def rootless_crate(unprivileged_user: User, more_settings: str) -> Iterator[Crate]:
     """The same for an ordinary user."""
     yield from _crate(more_settings, unprivileged_user)
+
+
+@pytest.fixture
+def rootless_busybox(rootless_crate: Crate, rootless_busybox_store: Path) -> str:
+    """The image in the store of `rootless_crate`."""
+    _copy_store(rootless_busybox_store, rootless_crate)
+    return "crate.local/busybox"
 
 
 @pytest.fixture
@@ -186,7 +195,7 @@ def more_settings() -> str:
     return ""
 
 
-def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
+def _crate(more_settings: str, user: User | None) -> Generator[Crate]:
     mark = secrets.token_hex(3)
     place = Path(tempfile.mkdtemp(prefix="crate-test-", dir=user.home if user else disk_directory()))
     # short: a socket's path has at most 107 bytes; on tmpfs where there is one, as /run is
@@ -203,7 +212,7 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
     if user and user.become:
         for path in (place, run, *place.iterdir()):
             os.chown(path, user.uid, user.gid)
-    traces = Traces(crate, bridge, table, parent)
+    traces, clean = Traces(crate, bridge, table, parent), False
     try:
         yield crate
         crate.kill_started()
@@ -213,14 +222,27 @@ def _crate(more_settings: str, user: User | None) -> Iterator[Crate]:
             crate("network", "prune", "--force")
         try:
             until(lambda: not traces.found(), QUIET_SECONDS)
+            clean = True
         except AssertionError:
             pytest.fail("left behind:\n" + "\n".join(traces.found()))
     finally:
         crate.kill_started()
-        traces.destroy()
+        traces.destroy(nothing_found=clean)
         shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(run, ignore_errors=True)
         claims.release()
+
+
+def _store(user: User | None) -> Iterator[Path]:
+    made = _crate("", user)
+    crate = next(made)
+    crate.ok("pull", "--quiet", "crate.local/busybox")
+    yield crate.root
+    made.close()
+
+
+def _copy_store(source: Path, crate: Crate) -> None:
+    subprocess.run(["cp", "-a", "--reflink=auto", f"{source}/.", crate.root], check=True)
 
 
 def _names(directory: Path) -> set[str]:

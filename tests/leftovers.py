@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,22 +76,19 @@ class Traces:
         """Whether a container may have been on a network of the host: each begins with a lease of an address."""
         return (self.run / "addresses").is_dir()
 
-    def destroy(self) -> None:
-        """Removes all of it, the bridge and the table that may rightly stay included."""
-        for pid in self.processes():
-            try:
+    def destroy(self, *, nothing_found: bool = False) -> None:
+        """Removes all of it, the bridge and the table that may rightly stay included. `nothing_found`: only those."""
+        for pid in [] if nothing_found else self.processes():
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        for mount in self.mounts():
+        for mount in [] if nothing_found else self.mounts():
             _quietly("umount", "-l", mount)
         if os.geteuid() != 0:
             return
-        for path in self.cgroups():
-            _quietly("rmdir", str(path))
-        for root in [CGROUPS, *CGROUPS.iterdir()]:
-            if (root / self.cgroup_parent).is_dir():
-                _quietly("rmdir", str(root / self.cgroup_parent))
+        parents = [root / self.cgroup_parent for root in (CGROUPS, *CGROUPS.iterdir())]
+        for path in [*([] if nothing_found else self.cgroups()), *parents]:
+            with suppress(OSError):
+                path.rmdir()
         if not self.had_networks():
             return
         leases = self.run / "addresses"

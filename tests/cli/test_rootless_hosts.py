@@ -40,9 +40,8 @@ def refused(result: Result) -> str:
 
 
 @pytest.fixture
-def user_crate(rootless_crate: Crate) -> Crate:
+def user_crate(rootless_crate: Crate, rootless_busybox: str) -> Crate:
     """With the image in its store."""
-    rootless_crate.ok("pull", "--quiet", IMAGE)
     return rootless_crate
 
 

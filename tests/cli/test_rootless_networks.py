@@ -102,9 +102,8 @@ def far() -> Iterator[Far]:
 
 
 @pytest.fixture
-def crate(rootless_crate: Crate) -> Crate:
+def crate(rootless_crate: Crate, rootless_busybox: str) -> Crate:
     """An ordinary user's, with the image and a network `one` in its store."""
-    rootless_crate.ok("pull", "--quiet", IMAGE)
     rootless_crate.ok("network", "create", "one")
     return rootless_crate
 

@@ -20,9 +20,8 @@ pytestmark = pytest.mark.requires("unprivileged-user", "busybox")
 
 
 @pytest.fixture
-def crate(rootless_crate: Crate) -> Crate:
+def crate(rootless_crate: Crate, rootless_busybox: str) -> Crate:
     """An ordinary user's, with the image in its store."""
-    rootless_crate.ok("pull", "--quiet", IMAGE)
     return rootless_crate
 
 

@@ -14,9 +14,8 @@ pytestmark = pytest.mark.requires("root", "unprivileged-user", "busybox")
 
 
 @pytest.fixture
-def crate(rootless_crate: Crate) -> Crate:
+def crate(rootless_crate: Crate, rootless_busybox: str) -> Crate:
     """An ordinary user's, with the image in its store."""
-    rootless_crate.ok("pull", "--quiet", IMAGE)
     return rootless_crate
 
 

@@ -136,7 +136,7 @@ def _check_name(crate: Crate, count: int, command: tuple[str, ...], *network: st
 
 
 def test_detached(crate: Crate) -> None:
-    _check_detached(crate, 48, 16)
+    _check_detached(crate, 24, 12)
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_eight_hundred_detached(crate: Crate, network: tuple[str, ...]) -> None:
 
 
 def test_attached_at_the_same_time(crate: Crate) -> None:
-    _check_attached(crate, 30)
+    _check_attached(crate, 16)
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_two_hundred_attached_at_the_same_time(crate: Crate) -> None:
 
 @pytest.mark.parametrize("command", [("run", "-d"), ("create",)])
 def test_one_name(crate: Crate, command: tuple[str, ...]) -> None:
-    _check_name(crate, 20, command)
+    _check_name(crate, 12, command)
 
 
 @pytest.mark.slow

@@ -45,16 +45,16 @@ def _check_runs(crate: Crate, count: int, *network: str) -> None:
     footprint.wait_for(before)
 
 
-def test_hundred_runs(crate: Crate) -> None:
-    _check_runs(crate, 100, "--network", "none")
+def test_forty_runs(crate: Crate) -> None:
+    _check_runs(crate, 40, "--network", "none")
 
 
 def test_runs_with_published_ports(crate: Crate) -> None:
-    _check_runs(crate, 20, "-p", f"{free_port()}:80", "-p", f"127.0.0.1:{free_port()}:53/udp")
+    _check_runs(crate, 10, "-p", f"{free_port()}:80", "-p", f"127.0.0.1:{free_port()}:53/udp")
 
 
 def test_runs_of_an_ordinary_user(rootless_crate: Crate) -> None:
-    _check_runs(rootless_crate, 20, "--network", "none")
+    _check_runs(rootless_crate, 10, "--network", "none")
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def assert_in_order(crate: Crate) -> None:
         until(lambda directory=directory: not list(directory.iterdir()), what=f"empty: {directory}")  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_run_killed_anywhere(crate: Crate, seed: int) -> None:
     """`run --rm`, ten random places a seed."""
     crate.ok("run", "--rm", IMAGE, "true")

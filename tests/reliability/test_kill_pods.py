@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.requires("root", "overlay", "busybox", "strace")
 
 IMAGE = "crate.local/busybox"
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))]
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 14))]
 SLEEP = (IMAGE, "sleep", "1000")
 #: system call -> how many of them `pod create` makes about
 CREATE = {
@@ -124,7 +124,7 @@ def _draw(calls: dict[str, int], seed: int, count: int) -> list[tuple[str, int]]
 def test_create_killed_anywhere(crate: Crate, seed: int) -> None:
     """Either there is no pod, or one that starts."""
     crate.ok("run", "--rm", IMAGE, "true")
-    for call, number in _draw(CREATE, seed, 5):
+    for call, number in _draw(CREATE, seed, 3):
         strike(crate, call, number, "pod", "create", "--name", "p")
         if crate("pod", "exists", "p").status == 0:
             assert crate.ok("run", "--rm", "--pod", "p", IMAGE, "hostname") == "p", f"{call} {number}"
@@ -136,7 +136,7 @@ def test_create_killed_anywhere(crate: Crate, seed: int) -> None:
 def test_run_killed_anywhere(crate: Crate, seed: int) -> None:
     """The first container of a pod, which starts the sandbox: the next one finds its pod in order."""
     crate.ok("run", "--rm", IMAGE, "true")
-    for call, number in _draw(RUN, seed, 5):
+    for call, number in _draw(RUN, seed, 3):
         crate.ok("pod", "create", "--name", "p")
         strike(crate, call, number, "run", "--rm", "--pod", "p", IMAGE, "true")
         assert crate.ok("run", "--rm", "--pod", "p", IMAGE, "hostname") == "p", f"{call} {number}"
@@ -147,7 +147,7 @@ def test_run_killed_anywhere(crate: Crate, seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_remove_killed_anywhere(crate: Crate, seed: int) -> None:
     """What is left of the pod is removed by the next try."""
-    for call, number in _draw(REMOVE, seed, 5):
+    for call, number in _draw(REMOVE, seed, 3):
         crate.ok("pod", "create", "--name", "p")
         crate.ok("run", "-d", "--pod", "p", *SLEEP)
         strike(crate, call, number, "pod", "rm", "-f", "p")

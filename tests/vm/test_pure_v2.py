@@ -11,6 +11,8 @@ import pytest
 from abilities import CHECKOUT, vm_runner
 
 POD = "tests/cli/test_pods.py::test_limits_hold_for_all_together"
+#: what is particular to v2, what limits do there, and what a container sees of them
+SEEN = [f"tests/cgroup/test_{name}.py" for name in ("v2", "effects", "mounts")]
 SECONDS = 1500  # emulation is 15 to 40 times slower than the host
 
 pytestmark = [
@@ -23,7 +25,8 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("options", "tests", "least"),
     [
-        pytest.param([], ["tests/cgroup", "tests/cli/test_limits.py", POD], 60, id="root"),
+        pytest.param([], [*SEEN, "tests/cli/test_limits.py", POD], 30, id="root"),
+        pytest.param([], ["tests/cgroup"], 60, id="all", marks=pytest.mark.slow),
         pytest.param(["--user", "tester"], ["tests/cli/test_rootless.py"], 8, id="user", marks=pytest.mark.slow),
     ],
 )

@@ -194,7 +194,7 @@ _pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(_pieces, max_size=9).map("".join))
 def test_the_parser_agrees_with_the_expressions_of_the_original(text: str) -> None:
     expected = _by_expressions(text)
