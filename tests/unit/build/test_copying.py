@@ -195,6 +195,7 @@ def test_digests_of_files_are_remembered_until_the_file_changes(files: Files, tm
     kept = str(tmp_path / "digests")
     path = files.root / "top"
     first = FileDigests(kept)
+    path.touch()
     found = first.of(files.tree(), "top", path.stat())
     first.save()
     assert not Path(kept).exists(), "a file that has just changed is not remembered"

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from claims import free_port
 from crate.errors import HostError, NameInUseError
 from crate.net import ports
 from crate.plan.ports import parse_publish
@@ -30,9 +31,15 @@ def test_a_random_port_is_held_against_everybody(protocol: str) -> None:
     with pytest.raises(NameInUseError, match=rf"0\.0\.0\.0:{port}/{protocol}"):
         one(f"{port}:80/{protocol}")
     close(fds)
-    again, fds = one(f"{port}:80/{protocol}")
-    assert again == port
-    close(fds)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_port_is_free_when_nobody_holds_it(protocol: str) -> None:
+    port = free_port()
+    for address in (f"127.0.0.1:{port}", str(port)):
+        found, fds = one(f"{address}:80/{protocol}")
+        assert found == port
+        close(fds)
 
 
 def test_a_listener_of_the_host_is_a_clash() -> None:
@@ -43,8 +50,7 @@ def test_a_listener_of_the_host_is_a_clash() -> None:
 
 
 def test_connections_in_time_wait_are_no_clash_and_two_holders_are() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    with socket.create_server(("127.0.0.1", port := free_port())) as server:
         client = socket.create_connection(("127.0.0.1", port))
         served, _ = server.accept()
         served.close()  # the side that closes first waits
@@ -70,8 +76,7 @@ def test_a_choice_takes_the_first_free_port() -> None:
 def test_a_clash_holds_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        free, fds = one("127.0.0.1::80")
-        close(fds)
+        free = free_port()
         with pytest.raises(NameInUseError):
             ports.reserve(parse_publish(f"127.0.0.1:{free}:80") + parse_publish(f"127.0.0.1:{port}:80"))
         _, fds = one(f"127.0.0.1:{free}:80")

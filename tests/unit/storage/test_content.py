@@ -122,7 +122,7 @@ def test_a_second_one_waits_and_finds_it(roots: Roots) -> None:
     assert not found
     first.write(DATA)
     first.commit()
-    thread.join(10)
+    thread.join(60)
     assert found == [True]
 
 
@@ -133,7 +133,7 @@ def test_a_second_one_goes_on_where_the_first_gave_up(roots: Roots) -> None:
     thread.start()
     first.write(DATA[:7])
     first.close()
-    thread.join(10)
+    thread.join(60)
     assert (found[0].complete, found[0].offset) == (False, 7)
     found[0].close()
 

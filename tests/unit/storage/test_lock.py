@@ -62,7 +62,7 @@ def test_the_lock_of_a_replaced_directory_does_not_count(tmp_path: Path) -> None
     place.rename(tmp_path / "trash")
     place.mkdir()
     first.release()
-    thread.join(10)
+    thread.join(60)
     assert os.fstat(waiting.fd).st_ino == place.stat().st_ino
     waiting.release()
 
