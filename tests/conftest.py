@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import secrets
 import shutil
@@ -44,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGTSTP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    if not hasattr(config, "workerinput"):  # or a first import would write its file while strace counts system calls
+        compileall.compile_dir(abilities.CHECKOUT / "src", quiet=2)
     if config.getoption("--rootless"):
         os.environ["CRATE_TEST_ROOTLESS"] = "1"
 
@@ -143,19 +146,19 @@ def other_crate(more_settings: str) -> Iterator[Crate]:
 
 
 @pytest.fixture(scope="session")
-def busybox_store() -> Iterator[Path]:
-    """The store of a crate that has pulled `crate.local/busybox`; it is copied, and not touched."""
+def busybox_store() -> Iterator[Crate]:
+    """A crate that has pulled `crate.local/busybox`; its roots are copied, and not touched."""
     yield from _store(None)
 
 
 @pytest.fixture(scope="session")
-def rootless_busybox_store(unprivileged_user: User) -> Iterator[Path]:
+def rootless_busybox_store(unprivileged_user: User) -> Iterator[Crate]:
     """The same of an ordinary user."""
     yield from _store(unprivileged_user)
 
 
 @pytest.fixture
-def busybox(crate: Crate, busybox_store: Path) -> str:
+def busybox(crate: Crate, busybox_store: Crate) -> str:
     """`crate.local/busybox`, already in the store of `crate`, so that `run` is silent about it."""
     _copy_store(busybox_store, crate)
     return "crate.local/busybox"
@@ -168,7 +171,7 @@ def rootless_crate(unprivileged_user: User, more_settings: str) -> Iterator[Crat
 
 
 @pytest.fixture
-def rootless_busybox(rootless_crate: Crate, rootless_busybox_store: Path) -> str:
+def rootless_busybox(rootless_crate: Crate, rootless_busybox_store: Crate) -> str:
     """The image in the store of `rootless_crate`."""
     _copy_store(rootless_busybox_store, rootless_crate)
     return "crate.local/busybox"
@@ -233,16 +236,17 @@ def _crate(more_settings: str, user: User | None) -> Generator[Crate]:
         claims.release()
 
 
-def _store(user: User | None) -> Iterator[Path]:
+def _store(user: User | None) -> Iterator[Crate]:
     made = _crate("", user)
     crate = next(made)
     crate.ok("pull", "--quiet", "crate.local/busybox")
-    yield crate.root
+    yield crate
     made.close()
 
 
-def _copy_store(source: Path, crate: Crate) -> None:
-    subprocess.run(["cp", "-a", "--reflink=auto", f"{source}/.", crate.root], check=True)
+def _copy_store(source: Crate, crate: Crate) -> None:
+    for there, here in ((source.root, crate.root), (source.runroot, crate.runroot)):
+        subprocess.run(["cp", "-a", "--reflink=auto", f"{there}/.", here], check=True)
 
 
 def _names(directory: Path) -> set[str]:

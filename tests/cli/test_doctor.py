@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from program import Crate
-from users import User
+from users import User, etc_with
 
 pytestmark = pytest.mark.requires("root", "overlay")
 
@@ -57,7 +57,7 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     assert user
     assert examined(rootless_crate)["subordinate ids"]["status"] == "ok"
     empty = shlex.quote(str(rootless_crate.place / "empty"))
-    lacking = examined(rootless_crate, f": > {empty} && mount --bind {empty} /etc/subuid")["subordinate ids"]
+    lacking = examined(rootless_crate, etc_with(subuid=""))["subordinate ids"]
     assert lacking["status"] == "warn" and "--add-subuids" in lacking["mends"] and lacking["mends"].endswith(user.name)
     hidden = examined(rootless_crate, "mount --bind /dev/null $(command -v newuidmap)", status=1)[
         "newuidmap, newgidmap"
@@ -87,11 +87,14 @@ def test_it_is_called_by_errors(rootless_crate: Crate, change: str, network: str
     assert f"; crate doctor found: {found}; what mends it: " in error and error.endswith(f"{mends})"), error
 
 
-def test_a_full_store_is_diagnosed(crate: Crate, busybox_image: str) -> None:
+def test_a_full_store_is_diagnosed(crate: Crate, busybox_store: Crate) -> None:
     place = shlex.quote(str(crate.root))
-    script = f'mkdir -p {place} && mount -t tmpfs -o size=300k,mode=700 x {place} && exec "$@"'
+    script = (
+        f"mkdir -p {place} && mount -t tmpfs -o size=16m,mode=700 x {place} && cp -a {busybox_store.root}/. {place} && "
+        f'! head -c 20m /dev/zero 2>/dev/null > {place}/filler && exec "$@"'
+    )
     crate.user = User("root", 0, 0, crate.place / "home", ("unshare", "-m", "sh", "-c", script, "sh"))
-    error = crate.fails(125, "pull", "--quiet", busybox_image)
+    error = crate.fails(125, "create", "--network", "none", "crate.local/busybox")
     crate.user = None
     assert "No space left on device" in error and "what mends it: crate system prune)" in error
 

@@ -126,6 +126,7 @@ def test_id_file(crate: Crate, tmp_path: Path) -> None:
     assert path.read_text() == made
     assert str(path) in crate.fails(125, "run", "--cidfile", str(path), *NONE, *SLEEP)
     assert crate.ok("kill", "--cidfile", str(path)) == made
+    crate.ok("wait", made)
     assert crate.ok("rm", "--cidfile", str(path)) == made
     path.unlink()
     assert "nowhere" in crate.fails(125, "run", "--cidfile", "/nowhere/id", *NONE, *SLEEP)

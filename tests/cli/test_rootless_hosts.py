@@ -10,13 +10,14 @@ import pytest
 
 from crate.ns.idmap import open_namespace
 from program import Crate, Result
+from users import etc_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 IMAGE = "crate.local/busybox"
 RUN = ("run", "--rm", "--network", "none", IMAGE)
-SINGLE = "mount --bind /dev/null /etc/subuid && mount --bind /dev/null /etc/subgid"
+SINGLE = etc_with(subuid="", subgid="")
 ALL = [{"containerID": 0, "hostID": 0, "size": (1 << 32) - 1}]
 
 # The changes are made in a mount namespace of the test's own.
@@ -63,9 +64,8 @@ def test_newuidmap_without_its_right(user_crate: Crate, tmp_path: Path) -> None:
     assert "newuidmap: " in error and "must be setuid root" in error
 
 
-def test_ranges_that_are_not_the_user_s(user_crate: Crate, tmp_path: Path) -> None:
-    (tmp_path / "ranges").write_text(f"{user_crate.user.name if user_crate.user else ''}:0:65536\n")
-    change = f"mount --bind {tmp_path}/ranges /etc/subuid"
+def test_ranges_that_are_not_the_user_s(user_crate: Crate) -> None:
+    change = etc_with(subuid=f"{user_crate.user.name if user_crate.user else ''}:0:65536\n")
     assert "/etc/subuid and /etc/subgid must give this user ranges" in refused(
         on_host(user_crate, change, *RUN, "true")
     )

@@ -10,9 +10,10 @@ from typing import IO
 import pytest
 
 from program import Crate, Result
+from users import etc_with
 
 IMAGE = "crate.local/busybox"
-SINGLE = "mount --bind /dev/null /etc/subuid && mount --bind /dev/null /etc/subgid"
+SINGLE = etc_with(subuid="", subgid="")
 
 pytestmark = pytest.mark.requires("root", "unprivileged-user", "busybox")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -54,7 +55,7 @@ def test_descriptors(crate: Crate, web: dict[str, str]) -> None:
     pid = web["1002"]
     status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
     last = _table(crate.ok("top", "web", "hpid,nice", "state", "comm", "seccomp", "%z", "capeff", "capbnd", "pgid"))[-1]
-    assert last[:5] == [pid, "0", "S", "sleep", "filter"] and last[5] == status["VmSize"].split()[0]
+    assert last[:5] == [pid, str(os.nice(0)), "S", "sleep", "filter"] and last[5] == status["VmSize"].split()[0]
     assert last[6] == "none" and "CHOWN,DAC_OVERRIDE" in last[7] and last[8] == "1"
     etc = {file: dict(line.split(":")[2::-2] for line in Path(file).read_text().splitlines()) for file in
            ("/etc/passwd", "/etc/group")}  # fmt: skip

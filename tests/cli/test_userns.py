@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import threading
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from program import Crate
-from users import User
+from users import User, etc_with
 
 IMAGE = "crate.local/busybox"
 POOL = (3_000_000_000, 200_000)
@@ -22,10 +21,8 @@ pytestmark = pytest.mark.requires("root", "overlay", "busybox")
 @pytest.fixture
 def ranged(crate: Crate, busybox: str) -> Crate:
     """crate on a host whose /etc/subuid and /etc/subgid give the user "containers" a range."""
-    file = crate.place / "ranges"
-    file.write_text(f"containers:{POOL[0]}:{POOL[1]}\n")
-    quoted = shlex.quote(str(file))
-    script = f'mount --bind {quoted} /etc/subuid && mount --bind {quoted} /etc/subgid && exec "$@"'
+    ranges = f"containers:{POOL[0]}:{POOL[1]}\n"
+    script = f'{etc_with(subuid=ranges, subgid=ranges)} && exec "$@"'
     crate.user = User("root", 0, 0, crate.place / "home", ("unshare", "-m", "sh", "-c", script, "sh"))
     return crate
 

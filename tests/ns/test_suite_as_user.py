@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.requires("root", "unprivileged-user"), pytest.mark.tim
 @pytest.mark.parametrize(
     ("words", "least"),
     [
-        pytest.param(("cli/test_run_process.py", "cli/test_exit_status.py"), 20, id="slice"),
+        pytest.param(("cli/test_run_process.py",), 10, id="slice"),
         pytest.param(("--inside", "storage/test_layers.py"), 5, id="slice-inside"),
         pytest.param(("cli",), 500, id="cli", marks=pytest.mark.slow),
         pytest.param(("build", "security", "reliability", "net"), 100, id="others", marks=pytest.mark.slow),

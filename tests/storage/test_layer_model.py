@@ -21,6 +21,7 @@ from crate.storage.roots import open_roots
 from crate.storage.settle import settle
 from crate.storage.tar.reader import TarReader
 from crate.storage.tree.writer import TreeWriter
+from examples import examples, is_exploring
 from storage.archives import archive, directory, member
 from storage.stacks import beneath
 
@@ -127,9 +128,9 @@ def read(place: Path) -> Tree:
 
 @given(random_layers())
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
-    derandomize=not os.environ.get("CRATE_TEST_SEED"),
+    derandomize=not is_exploring(),
     suppress_health_check=[HealthCheck.too_slow],
 )
 def test_stacks_mean_what_the_specification_says(made: list[list[tuple[str, str, int | bytes]]]) -> None:

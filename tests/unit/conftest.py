@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import HealthCheck, settings
 
-# CRATE_TEST_SEED, by which other tests draw other places, lets hypothesis look for new examples, too.
+from examples import examples, is_exploring
+
 settings.register_profile(
-    "suite", deadline=None, derandomize=not os.environ.get("CRATE_TEST_SEED"), suppress_health_check=list(HealthCheck)
+    "suite",
+    max_examples=examples(100),
+    deadline=None,
+    derandomize=not is_exploring(),
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("suite")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crate.build.language.dockerfile_error import Fault
 from crate.build.language.mode import ModeChange
 from crate.build.running.mounts import Mount, parse_mount
+from examples import examples
 
 
 def mount(text: str) -> Mount:
@@ -85,7 +86,7 @@ SYMBOLIC = st.lists(
 ).map(",".join)  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SYMBOLIC, st.integers(0, 0o777), st.booleans())
 def test_symbolic_modes_are_those_of_chmod(text: str, mode: int, is_directory: bool) -> None:
     place = Path(os.environ.get("TMPDIR", "/tmp")) / f"crate-mode-{os.getpid()}"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from abilities import CHECKOUT
 from crate.cli import app, complete, completion
 from crate.errors import UsageError
+from examples import examples
 from unit.cli.command_lines import odd
 
 
@@ -60,7 +61,7 @@ def test_first_word() -> None:
     assert "ls" in offered("container ")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd(), st.text(max_size=5))
 def test_never_fails(nothing: None, line: list[str], last: str) -> None:
     for found in complete.candidates([*line, last], {"root": "/proc/nowhere", "runroot": "/proc/nowhere"}):

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 
 from crate.cli import application, fast, helptext
 from crate.errors import UsageError
+from examples import examples
 from unit.cli.command_lines import odd, right
 
 Answer = tuple[Any, dict[str, Any]]
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def quick(line: list[str]) -> Answer | str | None:

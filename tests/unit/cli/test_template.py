@@ -13,6 +13,7 @@ from crate.cli.template import GoMap, Template, TemplateError, render
 from crate.cli.template.printf import go_printf
 from crate.cli.template.values import floating, json_text
 from crate.errors import UsageError
+from examples import examples
 from unit.cli.template_cases import ERRORS, OUTPUTS
 
 DATA: dict[str, Any] = {
@@ -149,7 +150,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=20).map("".join))
 def test_any_text_is_a_template_or_an_error(text: str) -> None:
     try:
@@ -158,7 +159,7 @@ def test_any_text_is_a_template_or_an_error(text: str) -> None:
         assert error.message.startswith("template: ")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(st.one_of(st.sampled_from(list("%+-# 0123456789.*[]vdsxXqTtceEfgGoObpUz")), st.text(max_size=2))).map(
         "".join

@@ -13,6 +13,7 @@ from crate.engine.logs.json_file import LogFile
 from crate.engine.logs.k8s_file import K8sFile
 from crate.engine.logs.lines import PART, timestamp
 from crate.engine.logs.reader import LogReader, decode_json, decode_k8s
+from examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ def shown(entries: list[dict[str, str]]) -> str:
     wanted=st.integers(0, 14),
     max_bytes=st.sampled_from([0, 60_000]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_the_last_lines_are_found_from_the_end(
     tmp_path_factory: pytest.TempPathFactory, lines: list[int], wanted: int, max_bytes: int
 ) -> None:

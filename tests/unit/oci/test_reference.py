@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from crate.errors import UsageError
 from crate.oci import reference
 from crate.oci.reference import Reference
+from examples import examples
 
 HEX = "1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a"
 SHA = f"sha256:{'f' * 64}"
@@ -194,7 +195,7 @@ _pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(st.lists(_pieces, max_size=9).map("".join))
 def test_the_parser_agrees_with_the_expressions_of_the_original(text: str) -> None:
     expected = _by_expressions(text)
@@ -205,7 +206,7 @@ def test_the_parser_agrees_with_the_expressions_of_the_original(text: str) -> No
     assert got == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.from_regex(_REFERENCE, fullmatch=True))
 def test_every_reference_that_the_grammar_makes_is_read_alike(text: str) -> None:
     expected = _by_expressions(text)

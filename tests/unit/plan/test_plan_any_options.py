@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crate.errors import CrateError
+from examples import examples
 from unit.plan.oci_schema import CONFIG
 from unit.plan.plan_cases import IMAGE, MemoryHost, make
 
@@ -47,7 +48,7 @@ OPTIONS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(OPTIONS, max_size=4, unique_by=lambda option: option[0]), st.booleans())
 def test_any_options(options: list[tuple[str, Any]], rootless: bool) -> None:
     try:

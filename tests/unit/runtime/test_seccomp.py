@@ -17,6 +17,7 @@ from crate.plan.seccomp_profile import default_profile, read_profile, record_own
 from crate.runtime.seccomp import Filter, compiled, load_flags
 from crate.runtime.seccomp_assembler import assemble
 from crate.settings.defaults import CAPABILITIES
+from examples import examples
 from unit.runtime import bpf
 from unit.runtime.libseccomp import Library
 
@@ -344,7 +345,7 @@ def profiles(draw: st.DrawFn) -> tuple[LinuxSeccomp, str]:
 
 
 @needs_oracle
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(profiles())
 def test_any_profile_as_libseccomp_means_it(made: tuple[LinuxSeccomp, str]) -> None:
     compare(known(made[0]), made[1])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from crate.errors import HostError, ImageError
 from crate.storage.inflate import Inflater
+from examples import examples
 
 DATA = random.Random(1).randbytes(50_000) + bytes(300_000) + b"text " * 20_000
 FORMS: dict[str, Callable[[bytes], bytes]] = {
@@ -57,7 +58,7 @@ def test_skippable_frames_of_zstd() -> None:
 
 
 @given(st.sampled_from(sorted(FORMS)), st.integers(1, 5000), st.binary(max_size=3000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_cut(form: str, step: int, data: bytes) -> None:
     # What begins as a compressed stream does is one, whoever calls it plain.
     assume(form != "plain" or not data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")))
@@ -66,7 +67,7 @@ def test_any_cut(form: str, step: int, data: bytes) -> None:
 
 
 @given(st.sampled_from(["gzip", "zstd", "bzip2", "xz"]), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_corrupt_streams_are_image_errors(form: str, data: st.DataObject) -> None:
     stream = bytearray(FORMS[form](DATA[:20_000]))
     for _ in range(data.draw(st.integers(1, 3))):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crate.errors import ImageError
 from crate.storage.tar.fields import number, parse_pax, show
 from crate.storage.tar.reader import Entry, TarReader
+from examples import examples
 from storage.archives import END, archive, header, member, padded, pax, pax_record, symlink
 
 KINDS = [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
@@ -52,7 +53,7 @@ def members(draw: st.DrawFn) -> tuple[tarfile.TarInfo, bytes]:
 
 
 @given(st.lists(members(), max_size=6), st.sampled_from(["gnu", "pax"]), st.integers(1, 2000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_reads_what_tarfile_writes(made: list[tuple[tarfile.TarInfo, bytes]], form: str, step: int) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=FORMATS[form], encoding="utf-8") as tar:
@@ -74,7 +75,7 @@ def test_reads_what_tarfile_writes(made: list[tuple[tarfile.TarInfo, bytes]], fo
 
 @given(st.binary(max_size=4096))
 @example(b"")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_noise_is_an_image_error_or_an_archive(data: bytes) -> None:
     try:
         read(data)
@@ -83,7 +84,7 @@ def test_noise_is_an_image_error_or_an_archive(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_a_damaged_archive_is_an_image_error_or_an_archive(data: st.DataObject) -> None:
     whole = bytearray(
         archive(
