@@ -27,6 +27,25 @@ def create_monitor(hierarchy: Hierarchy | None = None) -> Cgroup:
     return make(hierarchy)
 
 
+def leave_callers() -> None:
+    """Moves this process to the monitors: a login session or a job that ends must not take it along. Where it has no
+    right to move, it stays."""
+    import os
+
+    from crate.errors import CrateError
+
+    try:
+        own = create_monitor()
+        for path in own.join_paths():
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"0")
+            os.close(fd)
+        if own.v2_path():
+            own.adopt(os.getpid())
+    except (OSError, CrateError):
+        pass
+
+
 def find(cgroups_path: str, *, hierarchy: Hierarchy | None = None) -> Cgroup:
     """As `crate.cgroup.make.find`."""
     from crate.cgroup.make import find as look

@@ -239,13 +239,14 @@ class Monitor:
 
     def _hand_over(self) -> None:
         """Re-executes this process lean; when that cannot be, it goes on as it is."""
+        from crate import cgroup
         from crate.engine.monitor import handover
         from crate.engine.monitor.aftermath import roots_of
         from crate.engine.recovery import lost
         from crate.storage import containers
 
         self.lean = True
-        _leave_callers_cgroup()
+        cgroup.leave_callers()
         if not self.facts["rm"]:
             # The caller was answered without waiting for the disk; a container that is to be kept gets there now.
             try:
@@ -254,23 +255,6 @@ class Monitor:
             except OSError:
                 pass  # a full or failing disk must not end the container
         handover.execute(self)
-
-
-def _leave_callers_cgroup() -> None:
-    """A login session or a job that ends must not take the monitor along; where it has no right to move, it stays."""
-    from crate import cgroup
-    from crate.errors import CrateError
-
-    try:
-        own = cgroup.create_monitor()
-        for path in own.join_paths():
-            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-            os.write(fd, b"0")
-            os.close(fd)
-        if own.v2_path():
-            own.adopt(os.getpid())
-    except (OSError, CrateError):
-        pass
 
 
 def settle_process() -> None:
