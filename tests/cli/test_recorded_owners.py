@@ -64,6 +64,7 @@ def test_layers_of_a_build(pulled: Crate, tmp_path: Path) -> None:
         "RUN mkdir /d && touch /d/f /d/g && ln /d/f /d/hard && ln -s f /d/link && mkfifo /d/pipe"
         " && chown -R 7:8 /d && chown 7:9 /d/g && chmod 4755 /d/f && cd /d && chown 5:8 ../d/link\n"
         "RUN echo more >> /copied/f && touch /made && chown 3:3 /made && chown 0:0 /made\n"
+        "RUN mkdir /many && cd /many && touch $(seq 1000) && chown -R 33:44 /many\n"
         "USER 11:12\nWORKDIR /w/x\n"
         f"FROM {IMAGE}\nCOPY --from=first /copied /d /e/\nCOPY --from=first --chown=1:2 /d/g /g\n",
     )
@@ -80,6 +81,7 @@ def test_layers_of_a_build(pulled: Crate, tmp_path: Path) -> None:
     wanted = {"copied": "33:34", "copied/f": "33:34", "added": f"44:{1 << 31}", "d": "7:8", "d/g": "7:9"}
     wanted |= {"d/f": "5:8", "d/hard": "5:8", "made": "0:0", "d/link": "0:0", "d/pipe": "0:0", "w/x": "11:12"}
     assert {name: found.get(name) for name in wanted} == wanted
+    assert sum(name.startswith("many/") and owner == "33:44" for name, owner in found.items()) == 1000
     # what other stages take from it; what a container of it shows, exports, commits and gives away
     assert alone(crate, "build", "--network", "none", "-t", "second", str(context)).status == 0
     found = saved(crate, "second", crate.place / "b")
@@ -123,3 +125,19 @@ def test_what_leaves_a_container(pulled: Crate, tmp_path: Path) -> None:
     assert alone(crate, "load", "-i", str(crate.place / "image.tar")).status == 0
     assert alone(crate, "create", "--name", "two", "layered").status == 0
     assert owners(take("export", "two"), "d/f", "own") == {"d/f": "7:8", "own": "9:10"}
+
+
+def test_where_trees_are_copies(pulled: Crate) -> None:
+    """The driver vfs: a change of an owner alone is a change of the file."""
+    crate = pulled
+    dockerfile = f"FROM {IMAGE}\nRUN mkdir /d && touch /d/f /d/g\nRUN chown 5:6 /d/f\n"
+    context = put(crate.place / "context", dockerfile)
+    vfs = ("--storage-driver", "vfs")
+    assert alone(crate, *vfs, "build", "--network", "none", "-t", "base", str(context)).status == 0
+    found = saved(crate, "base", crate.place / "a")
+    assert (found["d/f"], found["d/g"]) == ("5:6", "0:0")
+    script = "chown 7:8 /d/g; touch /d/h"
+    assert alone(crate, *vfs, "run", "--name", "one", "--network", "none", "base", "sh", "-c", script).status == 0
+    assert alone(crate, *vfs, "commit", "one", "made").status == 0
+    found = saved(crate, "made", crate.place / "b")
+    assert (found["d/f"], found["d/g"], found["d/h"]) == ("5:6", "7:8", "0:0")
