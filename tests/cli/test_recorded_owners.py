@@ -82,6 +82,12 @@ def test_layers_of_a_build(pulled: Crate, tmp_path: Path) -> None:
     wanted |= {"d/f": "5:8", "d/hard": "5:8", "made": "0:0", "d/link": "0:0", "d/pipe": "0:0", "w/x": "11:12"}
     assert {name: found.get(name) for name in wanted} == wanted
     assert sum(name.startswith("many/") and owner == "33:44" for name, owner in found.items()) == 1000
+    files = crate.place / "files"
+    files.mkdir(mode=0o777)
+    os.chmod(files, 0o777)
+    output = ("--output", f"type=local,dest={files}/out")
+    assert alone(crate, "build", "--network", "none", "--target", "first", *output, str(context)).status == 0
+    assert not os.listxattr(files / "out/d/f") and not os.listxattr(files / "out/d")
     # what other stages take from it; what a container of it shows, exports, commits and gives away
     assert alone(crate, "build", "--network", "none", "-t", "second", str(context)).status == 0
     found = saved(crate, "second", crate.place / "b")

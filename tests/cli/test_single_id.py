@@ -27,17 +27,21 @@ apt-get WORDS install -y /p.deb && cat /srv/data/file
 """
 
 
+def alone_words(crate: Crate, *arguments: str) -> list[str]:
+    """crate on a host that gives this user no ids."""
+    return ["unshare", "--mount", "sh", "-c", f'{SINGLE} && exec "$@"', "sh", *crate.command(*arguments)]
+
+
 def alone(
     crate: Crate,
     *arguments: str,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int = subprocess.PIPE,
 ) -> Result:
-    """Runs crate on a host that gives this user no ids."""
-    words = ["unshare", "--mount", "sh", "-c", f'{SINGLE} && exec "$@"', "sh", *crate.command(*arguments)]
+    """Runs it."""
     done = subprocess.run(
-        words, check=False, env=crate.environment, cwd=crate.place, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
-        text=True, timeout=200,
+        alone_words(crate, *arguments), check=False, env=crate.environment, cwd=crate.place, stdin=stdin, stdout=stdout,
+        stderr=subprocess.PIPE, text=True, timeout=200,
     )  # fmt: skip
     return Result(done.returncode, (done.stdout or "").removesuffix("\n"), done.stderr)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.test_recorded_owners import ATTRIBUTE, owners, put
-from cli.test_single_id import IMAGE, alone
+from cli.test_single_id import IMAGE, alone, alone_words
 from program import Crate, until
 from security.hostile import compiled
 
@@ -172,6 +172,25 @@ int main(int count, char **words) {
 }
 """
 
+#: `listening WORD…`: runs a command whose filter has a listener already
+LISTENING = r"""
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int count, char **words) {
+    struct { unsigned short code; unsigned char yes, no; unsigned value; } code[] = {{6, 0, 0, 0x7fff0000}};
+    struct { unsigned short length; void *code; } program = {1, code};
+    if (syscall(SYS_seccomp, 1, 8, &program) < 0) return 99;
+    int status;
+    pid_t child = fork();
+    if (!child) { execvp(words[1], words + 1); _exit(98); }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 97;
+}
+"""
+
 RUN = ("run", "--rm", "--network", "none")
 
 pytestmark = pytest.mark.requires("root", "unprivileged-user", "busybox")
@@ -287,15 +306,25 @@ def test_deaths_and_floods(rootless_crate: Crate, image: str) -> None:
     (agent,) = agents(crate)
     assert alone(crate, "exec", "two", "chown", "5", "/attack").status == 0
     os.kill(agent, signal.SIGSTOP)
-    words = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /etc/subuid && exec "$@"', "sh"]
     waiting = subprocess.Popen(
-        [*words, *crate.command("exec", "two", "/attack", "once")],
+        alone_words(crate, "exec", "two", "/attack", "once"),
         env=crate.environment, cwd=crate.place, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert alone(crate, "exec", "two", "echo", "there").out == "there"
     os.kill(agent, signal.SIGKILL)
     assert waiting.communicate(timeout=30)[0].strip() in ("once Function not implemented", "once ok")
     assert alone(crate, "exec", "two", "/attack", "once").out == "once ok"
+
+
+def test_beneath_the_filter_of_another(rootless_crate: Crate, image: str, tmp_path: Path) -> None:
+    """Where crate itself runs in a filter that has a listener there can be no second one: nothing is recorded then."""
+    crate = rootless_crate
+    words = alone_words(crate, *RUN, image, "sh", "-c", "touch /f && chown 5:6 /f && /attack once")
+    listening = str(compiled(tmp_path, "listening", LISTENING))
+    done = subprocess.run(
+        [listening, *words], check=False, env=crate.environment, cwd=crate.place, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "once ok\n"), done
 
 
 def test_who_executes_may_die(rootless_crate: Crate, image: str) -> None:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from crate.build.records import dataclass, field
 from crate.errors import HostError, UsageError
 from crate.linux.fs import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from crate.ns.recorded_owner import NAME
+from crate.ns.single_id import maps_one_id
 from crate.storage.durable import write_all
 from crate.storage.rootfs import mount_layers
 from crate.storage.tree.archive import TreeArchive
@@ -134,8 +137,21 @@ def _write_directory(root_fd: int, path: str) -> None:
                     os.chown(name, *own, dir_fd=there, follow_symlinks=False)
                 os.close(there)
             del fd
+        if maps_one_id():
+            _forget_owners(target_fd)
     finally:
         os.close(target_fd)
+
+
+def _forget_owners(root_fd: int) -> None:
+    """The files are the caller's, whoever else was recorded."""
+    for _, fd, entries in directories(root_fd):
+        for name, found in entries:
+            if not stat.S_ISLNK(found.st_mode):
+                try:
+                    os.removexattr(f"/proc/self/fd/{fd}/{name}", NAME, follow_symlinks=False)
+                except OSError:
+                    pass  # it had none
 
 
 def write_image(roots: Roots, record: ImageRecord, names: Sequence[str], output: Output) -> None:
