@@ -5,11 +5,6 @@ __version__ = "0.1.0"
 API_VERSION = "1.47"
 
 
-def directory() -> str:
-    """Where the package lies: in `sys.path` of an interpreter that is started for one task of it."""
-    return __file__.rpartition("/crate/")[0]
-
-
 def built() -> int:
     """When this crate was installed, in seconds since the epoch."""
     import os

@@ -20,7 +20,7 @@ import stat
 import sys
 import time
 
-from crate import cgroup
+from crate import cgroup, fresh
 from crate.linux import process, seccomp_notify
 from crate.linux.fs import (
     O_PATH,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
 
-_MAIN = "import sys; sys.path.insert(0, sys.argv[1]); from crate.runtime import owners; owners.main()"
 _NAMES = ("chown", "lchown", "fchown", "fchownat")
 _KEEP = 0xFFFFFFFF  # of chown(2): this one of the two stays
 _EXECUTABLE = 0o6111
@@ -67,16 +66,15 @@ class Recorder:
                 os.close(fd)
                 held.remove(fd)  # else it is held, so that no other mount gets its number
         ids = ",".join(str(number) for number, _ in mounts.values() if number)
-        root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
         fds = [self._door.fileno(), init_pidfd]
         # The last word is for whoever reads a list of processes.
         place = os.path.dirname(self._spec["linux"]["seccomp"]["listenerPath"])
-        words = [sys.executable, "-I", "-S", "-c", _MAIN, root, *map(str, fds), ids, place]
+        words = fresh.command("owners", *map(str, fds), ids, place)
 
         def born() -> NoReturn:
             os.setsid()
             _close_others([*fds, *held])
-            os.execve("/proc/self/exe", words, {"LC_CTYPE": "C.UTF-8"})
+            os.execve("/proc/self/exe", words, fresh.ENVIRONMENT)
 
         def between() -> NoReturn:  # so that nobody here has to reap it
             process.fork_child(born)
@@ -175,8 +173,8 @@ def main() -> NoReturn:
     for number in (SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTERM):
         signal(number, SIG_IGN)
     os.umask(0o077)
-    door_fd, pidfd = int(sys.argv[2]), int(sys.argv[3])
-    mounts = frozenset(int(word) for word in sys.argv[4].split(",") if word)
+    door_fd, pidfd = int(sys.argv[1]), int(sys.argv[2])
+    mounts = frozenset(int(word) for word in sys.argv[3].split(",") if word)
     for fd in (door_fd, pidfd):
         os.set_inheritable(fd, False)
     Agent(_socket.socket(fileno=door_fd), pidfd, mounts).serve()

@@ -12,8 +12,8 @@ so it does not outlive the caller.
 from __future__ import annotations
 
 import os
-import sys
 
+from crate import fresh
 from crate.errors import CrateError, DigestError, HostError, ImageError
 from crate.oci import digest as digests
 from crate.oci import json
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _F_SETPIPE_SZ = 1031  # linux/fcntl.h
 _PIPE_SIZE = 1 << 20  # what an ordinary user may ask for
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from crate.storage.unpack_process import main; main(sys.argv[2:])"
-)
 
 
 class Unpacker:
@@ -41,10 +38,8 @@ class Unpacker:
     def __init__(self, target: str, *, whiteouts: bool = True, rootless: bool = False) -> None:
         from subprocess import PIPE, Popen
 
-        from crate import directory
-
         flags = [word for word, given in (("whiteouts", whiteouts), ("rootless", rootless)) if given]
-        command = [sys.executable or "/proc/self/exe", "-I", "-S", "-c", _START, directory(), target, *flags]
+        command = fresh.command("unpack", target, *flags)
         try:
             self._process = Popen(command, stdin=PIPE, stdout=PIPE, bufsize=0)
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from _signal import SIG_IGN, SIGINT, signal
 
 from crate.errors import CrateError, HostError
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
+def main() -> NoReturn:
     """Process `crate:unpack`: a child of whoever unpacks, in the same namespaces; talks on stdin and stdout.
 
-    `arguments`: the directory, then any of `whiteouts`, `rootless`. It ends at the end of its input, always with
+    Its arguments: the directory, then any of `whiteouts`, `rootless`. It ends at the end of its input, always with
     status 0: an error is told as JSON. The terminal's interrupt is the caller's business.
     """
     signal(SIGINT, SIG_IGN)
     _set_name("crate:unpack")
     answer: dict[str, Any]
     try:
-        answer = _unpack(arguments[0], arguments[1:])
+        answer = _unpack(sys.argv[1], sys.argv[2:])
     except CrateError as error:
         answer = {"error": type(error).__name__, "arguments": [error.message, error.hint]}
     except MemoryError:

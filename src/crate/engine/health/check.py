@@ -55,7 +55,7 @@ def run(engine: Engine, container: Container) -> bool:
 
 def main() -> NoReturn:
     """The process; its arguments are those of health_timer.spawn."""
-    graphroot, runroot, container_id, asked = sys.argv[2:6]
+    graphroot, runroot, container_id, asked = sys.argv[1:5]
     prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
     set_name("crate:health")
     for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGTERM):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import _signal
 import os
 import select
-import sys
 import time
 
-from crate import directory
+from crate import fresh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 #: docker's defaults
 _INTERVAL_SECONDS, _START_INTERVAL_SECONDS = 30.0, 5.0
-_CHECK = "import sys; sys.path.insert(0, sys.argv[1]); from crate.engine.health import check; check.main()"
 
 
 class Checks:
@@ -80,6 +78,5 @@ class Checks:
 
 def spawn(graphroot: str, runroot: str, container_id: str, asked: str = "") -> int:
     """Starts a check; its process. `asked`: by a user, who is told of its output's end by its exit status."""
-    root = directory()
-    words = [sys.executable, "-I", "-S", "-c", _CHECK, root, graphroot, runroot, container_id, asked]
-    return os.posix_spawn("/proc/self/exe", words, {"LC_CTYPE": "C.UTF-8"})
+    words = fresh.command("check", graphroot, runroot, container_id, asked)
+    return os.posix_spawn("/proc/self/exe", words, fresh.ENVIRONMENT)

@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 
-from crate import directory
+from crate import fresh
 from crate.engine.monitor.streams import Client, Streams
 from crate.oci import json
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from crate.engine.monitor.monitor import Monitor
 
 VERSION = 1
-_RESUME = "import sys; sys.path.insert(0, sys.argv[1]); from crate.engine.monitor import handover; handover.{}()"
 
 
 def execute(monitor: Monitor, entry: str = "resume") -> None:
@@ -40,11 +39,9 @@ def execute(monitor: Monitor, entry: str = "resume") -> None:
         for descriptor in descriptors:
             if descriptor >= 0:
                 os.set_inheritable(descriptor, True)
-        root = directory()
         # The last word is for whoever reads a list of processes.
         container = monitor.facts["run_directory"]
-        arguments = [sys.executable, "-I", "-S", "-c", _RESUME.format(entry), root, str(fd), container]
-        os.execve("/proc/self/exe", arguments, {"LC_CTYPE": "C.UTF-8"})
+        os.execve("/proc/self/exe", fresh.command(entry, str(fd), container), fresh.ENVIRONMENT)
     except OSError:
         os.close(fd)
         for descriptor in descriptors:
@@ -120,7 +117,7 @@ def bury_here(monitor: Monitor) -> NoReturn:
 
 
 def _inherit() -> Monitor:
-    fd = int(sys.argv[2])
+    fd = int(sys.argv[1])
     text = b""
     while data := os.read(fd, 1 << 20):
         text += data

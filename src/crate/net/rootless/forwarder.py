@@ -25,7 +25,7 @@ from _socket import (
     socket,
 )
 
-from crate import directory
+from crate import fresh
 from crate.linux.namespace import CLONE_NEWNET, setns
 from crate.linux.process import PR_SET_PDEATHSIG, fork_child, prctl
 from crate.oci import json
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _SIGKILL = 9
 _IP_TRANSPARENT, _IPV6_TRANSPARENT = 19, 75  # ip(7), linux/in6.h
-_RUN = "import sys; sys.path.insert(0, sys.argv[1]); from crate.net.rootless import forwarder; forwarder.serve()"
 _DESCRIPTORS_MAX, _DESCRIPTORS_SPARE = 16384, 64
 _CHUNK = 131072  # a fifth faster than 32768, in a process that does nothing else
 
@@ -46,9 +45,8 @@ _CHUNK = 131072  # a fifth faster than 32768, in a process that does nothing els
 def start(lease: Lease) -> int:
     """Starts it for the ports of a lease, whose sockets listen already; gives its pid. OSError."""
     parent = os.getpid()
-    root = directory()
     given = {key: lease[key] for key in ("ports", "published", "port_fds", "endpoints")}
-    arguments = [sys.executable, "-I", "-S", "-c", _RUN, root, json.dumps(given), lease["container"][:12]]
+    arguments = fresh.command("ports", json.dumps(given), lease["container"][:12])
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
     def child() -> NoReturn:
@@ -60,7 +58,7 @@ def start(lease: Lease) -> int:
             os.dup2(null, fd)
         for fd in lease["port_fds"]:
             os.set_inheritable(fd, True)
-        os.execve("/proc/self/exe", arguments, {"LC_CTYPE": "C.UTF-8"})
+        os.execve("/proc/self/exe", arguments, fresh.ENVIRONMENT)
 
     try:
         return fork_child(child)
@@ -83,7 +81,7 @@ def serve() -> NoReturn:
         file.write(b"crate:ports")
     hard = min(getrlimit(RLIMIT_NOFILE)[1], _DESCRIPTORS_MAX)
     setrlimit(RLIMIT_NOFILE, (hard, hard))
-    lease: Any = json.loads(sys.argv[2])
+    lease: Any = json.loads(sys.argv[1])
     endpoint = publisher(lease)
     four, six = endpoint["address"], endpoint["address6"]
     bound = []
