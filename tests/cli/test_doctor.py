@@ -106,6 +106,11 @@ def test_unshare(rootless_crate: Crate) -> None:
     lines = crate.ok("unshare", "sh", "-c", "cat /proc/self/uid_map; echo $CONTAINERS_GRAPHROOT; exit 0").splitlines()
     assert lines[0].split() == ["0", str(user.uid), "1"] and lines[-1] == str(crate.root)
     assert crate("unshare", "sh", "-c", "exit 9").status == 9
+    closed = crate.place / "closed"  # a directory of root's in PATH is no reason to be unable to run a program
+    closed.mkdir(mode=0o700)
+    path = f"{closed}:{crate.environment['PATH']}"
+    assert "no such program" in crate.fails(127, "unshare", "no-such-program", PATH=path)
+    crate.fails(126, "unshare", "/", PATH=path)
     crate.ok("run", "-d", "--name", "one", "--network", "none", "crate.local/busybox", "sleep", "1000")
     own = crate.ok("exec", "one", "readlink", "/proc/self/ns/user")
     assert crate.ok("unshare", "readlink", "/proc/self/ns/user") == own

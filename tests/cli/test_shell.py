@@ -68,6 +68,17 @@ def test_homes(crate: Crate, busybox: str) -> None:
     assert crate.ok("shell", IMAGE, "pwd", HOME=link, cwd=crate.place / "home/work") == f"{link}/work"
 
 
+def test_odd_names_of_directories(crate: Crate, busybox: str) -> None:
+    """Separators of --volume and --mount in the home's, and in that of --dir."""
+    home, more = crate.place / 'a:b,c="d" e', crate.place / "more:rw,x"
+    for place in (home, more):
+        place.mkdir()
+        (place / "file").write_text(place.name)
+    words = ("shell", "--dir", str(more), IMAGE, "sh", "-c", f"pwd; cat file '{more}/file'; touch \"$HOME/made\"")
+    assert crate.ok(*words, HOME=str(home), cwd=home) == f"{home}\n{home.name}{more.name}"
+    assert sorted(os.listdir(home)) == ["file", "made"]
+
+
 def test_name_that_is_taken(crate: Crate, busybox: str) -> None:
     crate.ok("create", "--name", NAME, IMAGE, "true")
     assert f"the container {NAME} is another" in crate.fails(125, "shell", IMAGE, "true")

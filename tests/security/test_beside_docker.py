@@ -156,9 +156,8 @@ exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" -H "
 #: calls that the profile of docker 20.10 refused or did not know, and that of later versions allows
 NEWER = {
     "name_to_handle_at", "process_vm_readv", "process_vm_writev", "pkey_alloc", "pkey_free", "pkey_mprotect",
-    "cachestat", "fchmodat2", "futex_requeue", "futex_wait", "futex_wake", "listmount", "map_shadow_stack", "mseal",
-    "statmount", "getxattrat", "listxattrat", "removexattrat", "setxattrat", "open_tree_attr", "file_getattr",
-    "file_setattr", "listns", "uretprobe",
+    "cachestat", "fchmodat2", "futex_requeue", "futex_wait", "futex_wake", "listmount", "mseal",
+    "statmount", "getxattrat", "listxattrat", "removexattrat", "setxattrat",
 }  # fmt: skip
 #: an errno with which a filter, or the capability behind a call, answers
 REFUSED = {"1", "38"}

@@ -80,10 +80,12 @@ def with_files(container: Container, spec: dict[str, Any]) -> tuple[dict[str, An
         for place, files in trees.items():
             made[len(entries)] = _make(container, files, user)
             entries.append({"destination": place, "type": "bind", "source": "", "options": ["bind"]})
-    except OSError as error:
+    except BaseException as error:
         for fd in made.values():
             os.close(fd)
-        raise HostError(f"cannot make the files of the container's secrets: {error.strerror}") from None
+        if isinstance(error, OSError):
+            raise HostError(f"cannot make the files of the container's secrets: {error.strerror}") from None
+        raise
     return {**spec, "mounts": entries}, made
 
 

@@ -204,6 +204,12 @@ def _check_directories(container: Container, directories: list[str]) -> None:
             )
 
 
+def _mount(path: str) -> str:
+    """A directory of the host at the same place, as a value of --mount: there may be commas and colons in its name."""
+    quoted = path.replace('"', '""')
+    return f'type=bind,"source={quoted}","target={quoted}",bind-propagation=rslave'
+
+
 def _make(engine: Engine, image: str, caller: Caller, options: dict[str, Any]) -> Container:
     from crate.engine.create import prepare
 
@@ -211,8 +217,6 @@ def _make(engine: Engine, image: str, caller: Caller, options: dict[str, Any]) -
     for path in options.get("dir") or ():
         if not os.path.isdir(path):
             raise UsageError(f"cannot use --dir {path}: no such directory")
-        if ":" in path:
-            raise UsageError(f"cannot use --dir {path}: there is a colon in it", "a link without one, say")
         directories.append(os.path.abspath(path))
     kept: list[str] = []
     for path in dict.fromkeys(directories):
@@ -235,7 +239,7 @@ def _make(engine: Engine, image: str, caller: Caller, options: dict[str, Any]) -
             "userns": "keep-id" if caller.keeps_id else "host",
             "user": None if caller.keeps_id else "0:0",
             "group_add": ["keep-groups"] if caller.keeps_id else [],
-            "volume": [f"{path}:{path}:rslave" for path in kept],
+            "mount": [_mount(path) for path in kept],
             "no_hosts": False,
             "waits": True,
             "entrypoint": PROGRAM,

@@ -41,18 +41,7 @@ def with_mapped_layers(roots: Roots, ids: Ids, make: Callable[[], int]) -> int:
     if roots.rootless or kernel() < (5, 19):
         return -1
     layers = f"{roots.graphroot}/layers"
-    userns_fd = open_namespace(ids["uids"], ids["gids"])
-    try:
-        mapped_fd = m.open_tree(m.AT_FDCWD, layers, m.OPEN_TREE_CLONE)
-        try:
-            m.mount_setattr(mapped_fd, "", m.AT_EMPTY_PATH, m.MOUNT_ATTR_IDMAP, 0, 0, userns_fd)
-        except OSError as error:
-            if error.errno not in _WITHOUT:
-                raise
-            os.close(mapped_fd)
-            return -1
-    finally:
-        os.close(userns_fd)
+    mapped_fd = m.open_tree(m.AT_FDCWD, layers, m.OPEN_TREE_CLONE)
 
     def find() -> int:
         namespace.unshare(namespace.CLONE_NEWNS)
@@ -61,9 +50,23 @@ def with_mapped_layers(roots: Roots, ids: Ids, make: Callable[[], int]) -> int:
         return make()
 
     try:
-        return lend(find)
+        return lend(find) if _map(mapped_fd, ids) else -1
     finally:
         os.close(mapped_fd)
+
+
+def _map(mount_fd: int, ids: Ids) -> bool:
+    """Makes a detached mount an id-mapped one; False where the kernel or the file system cannot."""
+    userns_fd = open_namespace(ids["uids"], ids["gids"])
+    try:
+        m.mount_setattr(mount_fd, "", m.AT_EMPTY_PATH, m.MOUNT_ATTR_IDMAP, 0, 0, userns_fd)
+    except OSError as error:
+        if error.errno not in _WITHOUT:
+            raise
+        return False
+    finally:
+        os.close(userns_fd)
+    return True
 
 
 def copied(roots: Roots, layers: Sequence[str], ids: Ids) -> str:

@@ -29,9 +29,11 @@ def main(options: dict[str, Any]) -> int:
     roots = {"CONTAINERS_GRAPHROOT": engine.roots.graphroot, "CONTAINERS_RUNROOT": engine.roots.runroot}
     try:
         os.execvpe(command[0], command, {**os.environ, **roots})
-    except FileNotFoundError:
-        raise CommandNotFound(f"cannot run {command[0]}: no such program") from None
     except OSError as error:
+        # A directory of PATH that is closed to this user hides nothing that could be run.
+        places = [command[0]] if "/" in command[0] else [f"{place}/{command[0]}" for place in os.get_exec_path()]
+        if not any(os.access(place, os.F_OK) for place in places):
+            raise CommandNotFound(f"cannot run {command[0]}: no such program") from None
         raise CommandError(f"cannot run {command[0]}: {error.strerror}") from None
 
 
