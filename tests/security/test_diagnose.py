@@ -308,3 +308,37 @@ def test_ordinary_user(rootless_crate: Crate) -> None:
     for mode in (("--userns", "auto"), ("--userns", "keep-id"), ("--pid", "host")):
         result = rootless_crate(*RUN, *mode, image, "unshare", "-U", "true")
         assert "unshare CLONE_NEWUSER" in [one.call for one in report(result.err)], (mode, result)
+
+
+def test_exec(crate: Crate, busybox: str, probe: Path) -> None:
+    """A command that enters is traced as the container's own, which is not; what it leaves behind goes on."""
+    mount = ("-v", f"{probe}:/probe:ro")
+    crate.ok("run", "-d", "--name", "one", "--network", "none", *mount, busybox, "sh", "-c", "sleep 1000; :")
+    script = "/probe mount; mkdir /etc/made; exit 7"
+    result = crate("exec", "--diagnose", "--user", "1000", "one", "sh", "-c", script)
+    assert (result.status, result.out) == (7, "mount Operation not permitted\n")
+    mount_call, mkdir = report(result.err.partition("diagnosis")[1] + result.err.partition("diagnosis")[2])
+    assert (mount_call.call, mount_call.rule[:7]) == ("mount /etc", "seccomp")
+    assert (mkdir.call, mkdir.errno, mkdir.options) == ("mkdir /etc/made", "EACCES", ["--user 0"])
+    result = crate("exec", "--diagnose", *mkdir.options[0].split(), "one", "mkdir", "/etc/made")
+    assert (result.status, result.err) == (0, "diagnosis: nothing was refused\n")
+    assert crate("exec", "--diagnose", "one", "no-such").status == 127
+    left = "(sleep 0.3; chroot /none true; touch /left; sleep 1000) > /dev/null 2>&1 &"
+    process = crate.popen("exec", "--diagnose", "one", "sh", "-c", f"{left} kill -STOP $$; exit 3")
+    until(lambda: crate("exec", "one", "sh", "-c", "kill -CONT -1").status or process.poll() is not None)
+    assert process.communicate(timeout=20)[1] == "diagnosis: nothing was refused\n" and process.returncode == 3
+    until(lambda: crate("exec", "one", "test", "-e", "/left").status == 0)
+    assert list(crate.runroot.rglob("diagnosis*")) == []
+    assert "crate" not in crate.ok("exec", "one", "sh", "-c", "cat /proc/[0-9]*/comm")
+    assert "--diagnose and --detach" in crate.fails(125, "exec", "--diagnose", "-d", "one", "true")
+    assert "has no diagnosis" in crate.fails(125, "diagnose", "one")
+    crate.ok("rm", "-f", "-t", "0", "one")
+
+
+@pytest.mark.requires("unprivileged-user")
+def test_exec_of_an_ordinary_user(rootless_crate: Crate) -> None:
+    rootless_crate.ok("run", "-d", "--name", "one", "--network", "none", "crate.local/busybox", "sleep", "1000")
+    result = rootless_crate("exec", "--diagnose", "--user", "5", "one", "sh", "-c", "mkdir /etc/made; exit 4")
+    assert result.status == 4
+    (found,) = report(result.err.partition("diagnosis")[1] + result.err.partition("diagnosis")[2])
+    assert found.rule == "mode: /etc is 0:0 0755, the program 5:0"

@@ -704,11 +704,12 @@ OPTIONS = {
     "container.exec": (
         True,
         "container command*",
-        "detach detach_keys env env_file interactive tty privileged user workdir latest preserve_fds",
+        "detach detach_keys env env_file diagnose interactive tty privileged user workdir latest preserve_fds",
         "b detach --detach -d \n"
         "s detach_keys --detach-keys \n"
         "l env --env -e \n"
         "l env_file --env-file \n"
+        "b diagnose --diagnose \n"
         "b interactive --interactive -i \n"
         "b tty --tty -t \n"
         "b privileged --privileged \n"

@@ -24,6 +24,7 @@ from crate.storage import journal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from crate.engine.containers import Container
@@ -65,7 +66,7 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
 
     def child() -> NoReturn:
         ours.close()
-        _serve(engine, container, state, spec, process, pidfd, theirs, hello)
+        _serve(engine, container, state, spec, process, pidfd, theirs, hello, bool(options.get("diagnose")))
 
     pid = fork_child(child)
     theirs.close()
@@ -87,6 +88,8 @@ def exec(engine: Engine, container: Container, options: dict[str, Any]) -> int:
         proxy_signals=not process.get("terminal"),
     )
     ended = relay.run()
+    if relay.diagnosis is not None and engine.show_diagnosis:
+        engine.show_diagnosis(relay.diagnosis)
     return int(ended["exit_code"]) if ended else 0
 
 
@@ -99,6 +102,7 @@ def _serve(
     init_pidfd: int,
     socket: _socket.socket,
     hello: dict[str, Any],
+    diagnose: bool,
 ) -> NoReturn:
     """Process `crate:exec`: forked by the caller, parent and reaper of the process in the container.
 
@@ -114,7 +118,13 @@ def _serve(
         drop_inherited(init_pidfd, socket.fileno(), own_membership(engine))
         terminal = bool(process.get("terminal"))
         interactive = bool(hello.get("stdin"))
-        entered, output, stdin_fd = enter(engine, container.id, state, spec, process, init_pidfd, interactive)
+        tracing = None
+        if diagnose:
+            from crate.engine import refusals
+
+            tracing = refusals.begin_exec(engine, container, spec, process)
+        trace = tracing.seize if tracing else None
+        entered, output, stdin_fd = enter(engine, container.id, state, spec, process, init_pidfd, interactive, trace)
     except CrateError as error:
         refuse(socket, error)
     if terminal:
@@ -133,9 +143,12 @@ def _serve(
         pass
     journal.of_container(engine.roots, "exec", container.record)
     streams.pump(entered.pidfd)
+    report = refusals.end_exec(tracing) if tracing else None
     _, status = os.waitpid(entered.pid, 0)
     streams.drain()
     journal.of_container(engine.roots, "exec_died", container.record, exit_code=exit_code(status))
+    if report:
+        streams.tell_diagnosis(report)
     streams.tell(wire.ENDED, {"exit_code": exit_code(status)})
     streams.flush_all()
     os._exit(0)
@@ -149,8 +162,12 @@ def enter(
     process: dict[str, Any],
     init_pidfd: int,
     interactive: bool,
+    trace: Callable[[int], object] | None = None,
 ) -> tuple[runtime.Entered, dict[int, bytes], int]:
-    """A child of this process in the container, with our ends of its pipes: outputs by stream, stdin or -1."""
+    """A child of this process in the container, with our ends of its pipes: outputs by stream, stdin or -1.
+
+    `trace` as in crate.runtime.exec.
+    """
     output, stdin_fd, theirs = make_pipes(False, interactive)
     wall = None
     if spec.get("annotations"):
@@ -171,6 +188,7 @@ def enter(
         keep_groups=keeps_groups(spec),
         wall=wall,
         container_id=container_id,
+        trace=trace,
     )
     for fd in theirs:
         os.close(fd)

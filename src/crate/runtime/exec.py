@@ -14,6 +14,7 @@ from crate.runtime.sync import Channel, SetupError, failure, pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from crate.oci.runtime_spec import LinuxSeccomp
@@ -46,11 +47,13 @@ def enter(
     keep_groups: bool = False,
     wall: Wall | None = None,
     container_id: str = "",
+    trace: Callable[[int], object] | None = None,
 ) -> Entered:
     """Starts `spec_process` (an OCI `process`) in the namespaces and the cgroup of the process `init_pidfd` means.
 
     The calling process afterwards has its children born in the container's pid namespace: it is for one exec only.
     `cgroup_v2` are directories of cgroups v2, the first that takes a process is joined. `keep_groups` as in init.
+    `trace` is called with the pid of the new process, which waits for that before it does anything.
     `wall` is what runtime.landlock says of the container; its id is for the agent of a filter (seccomp_agent.py).
     Raises CommandNotFound (127) and CommandError (126) as init told them.
     """
@@ -64,6 +67,8 @@ def enter(
 
     def child() -> NoReturn:
         ours.close()
+        if trace:
+            theirs.expect("start")
         _enter(init_pidfd, flags, spec_process, stdio, cgroup_tasks, confined, keep_groups, wall, theirs)
 
     cgroup_fd = -1
@@ -91,6 +96,9 @@ def enter(
         if cgroup_fd >= 0:
             os.close(cgroup_fd)
     theirs.close()
+    if trace:
+        trace(pid)
+        ours.send("start")
     terminal_fd = -1
     while True:
         name, fields, fd = ours.receive()

@@ -27,6 +27,10 @@ def main(options: dict[str, Any]) -> int:
         container = containers.find(engine, options["container"])
     if not options["command"]:
         raise UsageError("must provide a command to run in the container", "crate exec CONTAINER COMMAND")
+    if options["diagnose"]:
+        if options["detach"]:
+            raise UsageError("conflicting options: cannot specify both --diagnose and --detach: nobody sees the report")
+        engine.show_diagnosis = output.diagnosis
     return engine_exec.exec(engine, container, options)
 
 
@@ -43,6 +47,7 @@ def declare(app: Typer) -> None:
         text("--detach-keys", help="Override the key sequence for detaching a container"),
         many("--env", "-e", help="Set environment variables", metavar="name[=value]"),
         many("--env-file", help="Read in a file of environment variables", metavar="path"),
+        flag("--diagnose", help="Report each refused call, the rule that refused it, and what would allow it"),
         flag("--interactive", "-i", help="Keep STDIN open even if not attached"),
         flag("--tty", "-t", help="Allocate a pseudo-TTY"),
         flag("--privileged", help="Give extended privileges to the command"),
@@ -55,5 +60,6 @@ def declare(app: Typer) -> None:
         examples="""
             crate exec -it web sh
             crate exec -u www-data -w /srv web ls -l
+            crate exec --diagnose -u www-data web touch /srv/new
         """,
     )

@@ -13,24 +13,54 @@ from __future__ import annotations
 
 import os
 
+from crate.oci import json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from crate.engine.containers import Container
     from crate.engine.context import Engine
+    from crate.engine.refusals.rules import Judge
+    from crate.engine.refusals.tracer import Tracing
+
+_NOTHING = {"refusals": [], "more": 0, "ended": False}
 
 
 def begin(engine: Engine, container: Container, spec: dict[str, Any], pid: int) -> int:
     """Starts the tracer of a container whose init was just born; gives the tracer's pid. HostError."""
-    from crate.engine.refusals import report, rules, tracer
+    from crate.engine.refusals.report import NAME, Report
+    from crate.engine.refusals.tracer import Tracing
+
+    found = Report(f"{container.paths.files}/{NAME}")
+    found.write(ended=False)  # in place of that of a former run
+    tracing = Tracing(_judge(engine, container, spec), found, is_init=True)
+    return tracing.pid if tracing.seize(pid) else 0
+
+
+def begin_exec(engine: Engine, container: Container, spec: dict[str, Any], process: dict[str, Any]) -> Tracing:
+    """Starts the tracer of a process that is about to enter."""
+    from crate.engine.refusals.report import Report
+    from crate.engine.refusals.tracer import Tracing
+
+    judge = _judge(engine, container, {**spec, "process": process})
+    return Tracing(judge, Report(), is_init=False)
+
+
+def end_exec(tracing: Tracing) -> dict[str, Any]:
+    """Waits for the end of the process that entered, which this one has yet to reap; gives the report."""
+    text = tracing.await_report()
+    report: dict[str, Any] = json.loads(text) if text else _NOTHING
+    return report
+
+
+def _judge(engine: Engine, container: Container, spec: dict[str, Any]) -> Judge:
+    from crate.engine.refusals.rules import Judge
     from crate.runtime.seccomp import compiled
 
     seccomp = (spec.get("linux") or {}).get("seccomp")
     program = compiled(seccomp, f"{engine.roots.graphroot}/cache/seccomp") if seccomp else None
-    found = report.Report(f"{container.paths.files}/{report.NAME}")
-    found.write(ended=False)  # in place of that of a former run
-    return tracer.attach(pid, rules.Judge(engine, container, spec, program), found)
+    return Judge(engine, container, spec, program)
 
 
 def end(tracer: int, files: str) -> dict[str, Any]:
@@ -41,4 +71,4 @@ def end(tracer: int, files: str) -> dict[str, Any]:
         os.waitpid(tracer, 0)
     except ChildProcessError:
         pass
-    return read(files) or {"refusals": [], "more": 0, "ended": False}
+    return read(files) or _NOTHING

@@ -25,7 +25,8 @@ _WRITE_SECONDS = 1.0
 class Report:
     """The refusals of one run of a container, in the order in which they were first seen."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str = "") -> None:
+        """`path`: its file; "" for none, where it is only asked for at the end."""
         self._path = path
         self._found: dict[Refusal, int] = {}
         self._more = 0
@@ -45,6 +46,15 @@ class Report:
 
     def write(self, ended: bool) -> None:
         """Replaces the file. A full disk, or a container that was removed, must not end the program."""
+        if not self._path:
+            return
+        try:
+            write_file(None, self._path, self.text(ended), durable=False)
+        except OSError:
+            pass
+
+    def text(self, ended: bool) -> str:
+        """The report as JSON."""
         refusals = [
             {
                 "call": _short(refusal.call),
@@ -56,11 +66,7 @@ class Report:
             }
             for refusal, count in self._found.items()
         ]
-        text = json.dumps({"version": 1, "ended": ended, "refusals": refusals, "more": self._more})
-        try:
-            write_file(None, self._path, text, durable=False)
-        except OSError:
-            pass
+        return json.dumps({"version": 1, "ended": ended, "refusals": refusals, "more": self._more})
 
 
 def _short(text: str) -> str:

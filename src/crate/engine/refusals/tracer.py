@@ -2,7 +2,7 @@
 
     monitor                          crate:tracer                     init, then the program
       | -- clone3 ---------------------------------------------------> | mounts, pivot
-      | -- fork --------------------> | -- PTRACE_SEIZE -------------> |
+      | -- fork, the pid -----------> | -- PTRACE_SEIZE -------------> |
       | <- one byte, or the error --- |                                | waits for its "start"
       | -- start ----------------------------------------------------> | execve
       |                               | <- each entry and exit ------- |
@@ -11,11 +11,15 @@
 Until the program's own execve nothing is looked at: what init does is not the program's doing. Signals, stops and ends
 are passed on as they come. The kernel kills the container when this process dies (PTRACE_O_EXITKILL), so that nobody
 runs on half traced.
+
+`exec --diagnose`: crate:exec has one for the process that enters, forked before its own children are born in the
+container's pid namespace.
 """
 
 from __future__ import annotations
 
 import _signal
+import _socket
 import errno
 import os
 
@@ -53,52 +57,78 @@ class _TimeIsOver(BaseException):
     """The first process has ended, others go on. No error of what is looked at when the time is over."""
 
 
-def attach(pid: int, judge: Judge, report: Report) -> int:
-    """Starts the tracer of an init that has just been born; gives its pid, 0 if init has ended. HostError: refused."""
-    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+class Tracing:
+    """A crate:tracer, as its parent has it."""
 
-    def child() -> NoReturn:
-        _run(pid, judge, report, write_fd)
+    def __init__(self, judge: Judge, report: Report, *, is_init: bool) -> None:
+        """Starts it. `is_init`: whether it will be given the first process of a container, or one that enters later."""
+        self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
 
-    tracer = fork_child(child)
-    os.close(write_fd)
-    answer = os.read(read_fd, 1)
-    os.close(read_fd)
-    if answer != b"\0":
-        os.waitpid(tracer, 0)
+        def child() -> NoReturn:
+            _run(judge, report, theirs, is_init)
+
+        self.pid = fork_child(child)
+        theirs.close()
+
+    def seize(self, pid: int) -> bool:
+        """Gives it a process that has just been born; False if that has ended. HostError: refused."""
+        try:
+            self._socket.send(b"%d" % pid)
+            answer = self._socket.recv(1)
+        except OSError:
+            answer = b""
+        if answer == b"\0":
+            return True
+        os.waitpid(self.pid, 0)
         if not start_time(pid):
-            return 0  # init has ended already, and left word why
+            return False  # it has ended already, and left word why
         reason = os.strerror(answer[0]) if answer else "its tracer was killed"
         raise HostError(
             f"cannot diagnose the container: {reason}",
             "the kernel must allow it: sysctl kernel.yama.ptrace_scope below 3; an ordinary user cannot trace one "
             "in the user namespace of another one",
         )
-    return tracer
+
+    def await_report(self) -> bytes:
+        """The report, when the process that it was given has ended (for one that entered); b"" if it was killed."""
+        pieces = []
+        while piece := self._socket.recv(1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
-def _run(pid: int, judge: Judge, report: Report, write_fd: int) -> NoReturn:
-    """Process `crate:tracer`: child of the monitor, in its namespaces. Ends with the last process of the container."""
+def _run(judge: Judge, report: Report, socket: _socket.socket, is_init: bool) -> NoReturn:
+    """Process `crate:tracer`: child of the monitor, or of crate:exec, in the namespaces that this one began with.
+
+    Ends with the last process that it traces: of the container, or of those that descend from one that entered.
+    """
     set_name("crate:tracer")
-    os.closerange(3, write_fd)
-    os.closerange(write_fd + 1, 1 << 20)
+    fd = socket.fileno()
+    os.closerange(3, fd)
+    os.closerange(fd + 1, 1 << 20)
+    words = socket.recv(32)
+    if not words:
+        os._exit(0)  # nothing was born
+    pid = int(words)
     try:
         ptrace.seize(pid, _OPTIONS)
     except OSError as error:
-        os.write(write_fd, bytes([error.errno or errno.EPERM]))
+        socket.send(bytes([error.errno or errno.EPERM]))
         os._exit(1)
-    os.write(write_fd, b"\0")
-    os.close(write_fd)
-    Tracer(pid, judge, report).serve()
-    report.write(ended=True)
+    socket.send(b"\0")
+    Tracer(pid, judge, report, None if is_init else socket).serve()
+    if is_init:
+        report.write(ended=True)
     os._exit(0)
 
 
 class Tracer:
     """The threads of a container, stop by stop."""
 
-    def __init__(self, root: int, judge: Judge, report: Report) -> None:
+    def __init__(self, root: int, judge: Judge, report: Report, waiting: _socket.socket | None) -> None:
+        """`waiting`, where the root is none of a pid namespace: who waits there for the report until it has ended."""
         self._root = root
+        self._waiting = waiting
         self._judge = judge
         self._report = report
         self._started = False
@@ -128,8 +158,18 @@ class Tracer:
     def _ended(self, thread: int) -> None:
         self._calls.pop(thread, None)
         self._add(self._held.pop(thread, None))
-        if thread == self._root:
+        if thread != self._root:
+            return
+        if self._waiting is None:
             _signal.alarm(_LEFT_SECONDS)
+            return
+        # What it leaves in the container goes on, with nobody to read of it.
+        self._started = False
+        try:
+            self._waiting.sendall(self._report.text(ended=True).encode())
+        except OSError:
+            pass  # crate:exec was killed
+        self._waiting.close()
 
     def _stopped(self, thread: int, signal: int, event: int) -> None:
         if signal == _SYSCALL_STOP:
@@ -149,7 +189,7 @@ class Tracer:
 
         The kernel drops it at once, except where there is a tracer.
         """
-        if signal == _signal.SIGSTOP and thread == self._root and ptrace.signal_sender(thread):
+        if signal == _signal.SIGSTOP and thread == self._root and not self._waiting and ptrace.signal_sender(thread):
             return 0
         return signal
 
@@ -203,7 +243,7 @@ class Tracer:
             self._add(self._judge.answered(Tracee(thread), call, result))
 
     def _add(self, refusal: Refusal | None) -> None:
-        if refusal:
+        if refusal and self._started:
             self._report.add(refusal)
 
 
