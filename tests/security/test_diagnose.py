@@ -252,6 +252,11 @@ def test_detached_and_later(crate: Crate, busybox: str) -> None:
     )
     result = crate("start", "-a", "two")
     assert result.status == 4 and report(result.err)[0].call == "unshare CLONE_NEWUSER"
+    words = ("--rm", "--diagnose", "--name", "gone", "--network", "none", busybox, "unshare", "-U", "true")
+    crate.ok("create", *words)
+    assert "crate start --attach gone" in crate.fails(125, "start", "gone")
+    assert report(crate("start", "--attach", "gone").err)[0].call == "unshare CLONE_NEWUSER"
+    assert crate.ok("ps", "-aq", "--filter", "name=gone") == ""
     crate.ok("run", "--name", "three", "--network", "none", busybox, "true")
     assert "has no diagnosis" in crate.fails(125, "diagnose", "three")
     assert "--detach and --rm" in crate.fails(125, *RUN, "-d", busybox, "true")

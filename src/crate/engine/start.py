@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 
 
 def start(engine: Engine, container: Container) -> None:
-    """Starts it detached; one that runs already is left alone. StateError when its state does not allow it."""
+    """Starts it detached; one that runs already is left alone. StateError when its state does not allow it.
+
+    UsageError for one whose --diagnose nobody could see.
+    """
     status = container.state(engine)["status"]
     if status in ("running", "restarting"):
         return
     if status == "paused":
         raise StateError(f"cannot start container {container.name}: it is paused", f"crate unpause {container.name}")
+    if container.record["remove"] and container.record["options"].get("diagnose"):
+        raise UsageError(
+            f"cannot start container {container.name} with nobody attached: its diagnosis would go with it (--rm)",
+            f"crate start --attach {container.name}",
+        )
     try:
         socket, pidfd = begin(engine, container, {})
     except StateError:
