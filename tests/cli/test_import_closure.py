@@ -58,3 +58,5 @@ def test_nothing_slow_is_imported(ready: Crate, line: str) -> None:
     modules = imported(ready, *line.split())
     print(f"crate {line}: {len(modules)} modules\n" + "\n".join(sorted(modules)))
     assert not {name.partition(".")[0] for name in modules} & FORBIDDEN
+    # what an ordinary user with a single id needs is of no use to others
+    assert not modules & {"crate.runtime.owners", "crate.runtime.seccomp_agent", "crate.linux.seccomp_notify"}
