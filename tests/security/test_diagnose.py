@@ -276,7 +276,7 @@ def test_tracer_killed_ends_the_container(crate: Crate, busybox: str) -> None:
     os.kill(int(tracer), signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 137 and crate.ok("ps", "-aq") == ""
-    assert err == "diagnosis: incomplete, its tracer was killed, and the container with it\n"
+    assert err == "diagnosis: incomplete, its tracer was killed, and what it traced with it\n"
 
 
 @pytest.mark.requires("root")
@@ -328,6 +328,8 @@ def test_exec(crate: Crate, busybox: str, probe: Path) -> None:
     result = crate("exec", "--diagnose", *mkdir.options[0].split(), "one", "mkdir", "/etc/made")
     assert (result.status, result.err) == (0, "diagnosis: nothing was refused\n")
     assert crate("exec", "--diagnose", "one", "no-such").status == 127
+    (found,) = report(crate("exec", "--diagnose", "--privileged", "one", "/probe", "mount").err)
+    assert found.options == ["--cap-add SYS_ADMIN"]  # the filter is the container's
     left = "(sleep 0.3; chroot /none true; touch /left; sleep 1000) > /dev/null 2>&1 &"
     process = crate.popen("exec", "--diagnose", "one", "sh", "-c", f"{left} kill -STOP $$; exit 3")
     until(lambda: crate("exec", "one", "sh", "-c", "kill -CONT -1").status or process.poll() is not None)

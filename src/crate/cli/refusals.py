@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crate.engine.context import Engine
 
 _NOTHING = "diagnosis: nothing was refused"
-_INCOMPLETE = "diagnosis: incomplete, its tracer was killed, and the container with it"
+_INCOMPLETE = "diagnosis: incomplete, its tracer was killed, and what it traced with it"
 _NO_OPTION = "no option allows it"
 
 

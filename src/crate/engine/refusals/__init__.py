@@ -34,7 +34,7 @@ def begin(engine: Engine, container: Container, spec: dict[str, Any], pid: int) 
 
     found = Report(f"{container.paths.files}/{NAME}")
     found.write(ended=False)  # in place of that of a former run
-    tracing = Tracing(_judge(engine, container, spec), found, is_init=True)
+    tracing = Tracing(_judge(engine, container, spec, spec["process"]), found, is_init=True)
     return tracing.pid if tracing.seize(pid) else 0
 
 
@@ -43,8 +43,7 @@ def begin_exec(engine: Engine, container: Container, spec: dict[str, Any], proce
     from crate.engine.refusals.report import Report
     from crate.engine.refusals.tracer import Tracing
 
-    judge = _judge(engine, container, {**spec, "process": process})
-    return Tracing(judge, Report(), is_init=False)
+    return Tracing(_judge(engine, container, spec, process), Report(), is_init=False)
 
 
 def end_exec(tracing: Tracing) -> dict[str, Any]:
@@ -54,13 +53,13 @@ def end_exec(tracing: Tracing) -> dict[str, Any]:
     return report
 
 
-def _judge(engine: Engine, container: Container, spec: dict[str, Any]) -> Judge:
+def _judge(engine: Engine, container: Container, spec: dict[str, Any], process: dict[str, Any]) -> Judge:
     from crate.engine.refusals.rules import Judge
     from crate.runtime.seccomp import compiled
 
     seccomp = (spec.get("linux") or {}).get("seccomp")
     program = compiled(seccomp, f"{engine.roots.graphroot}/cache/seccomp") if seccomp else None
-    return Judge(engine, container, spec, program)
+    return Judge(engine, container, spec, process, program)
 
 
 def end(tracer: int, files: str) -> dict[str, Any]:

@@ -55,8 +55,18 @@ class Refusal(NamedTuple):
 class Judge:
     """Knows the rules of one container."""
 
-    def __init__(self, engine: Engine, container: Container, spec: dict[str, Any], program: bytes | None) -> None:
-        """`program`: its seccomp filter, assembled."""
+    def __init__(
+        self,
+        engine: Engine,
+        container: Container,
+        spec: dict[str, Any],
+        process: dict[str, Any],
+        program: bytes | None,
+    ) -> None:
+        """`process` is the spec's own, or that of an exec, which has its filter from the container's capabilities.
+
+        `program`: the filter, assembled.
+        """
         self._engine = engine
         self._options: Any = container.record["options"]
         self._capabilities: list[str] = ((spec.get("process") or {}).get("capabilities") or {}).get("bounding") or []
@@ -67,7 +77,7 @@ class Judge:
         self._host = Host(engine.roots.rootless)
         self._rootless = engine.roots.rootless
         self._landlock = (spec.get("annotations") or {}).get(ANNOTATION) == "1"
-        self.files = Files(spec, engine.roots.graphroot)
+        self.files = Files({**spec, "process": process}, engine.roots.graphroot)
 
     def judge(self, tracee: Tracee, call: Call, code: int) -> Refusal | None:
         """What refused a call with this errno; None when no rule did."""
