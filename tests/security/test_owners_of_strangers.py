@@ -271,7 +271,7 @@ def test_files_of_the_host_stay_as_they_are(rootless_crate: Crate, image: str) -
     assert untouched(crate)
     # who may mount puts it where a volume was, and makes it the root of its init, before others enter
     script = (
-        "umount /v && mount --bind /bind /v && chown 5 /v/victim && mkdir /new && mount --bind /bind /new &&"
+        "umount -l /v && mount --bind /bind /v && chown 5 /v/victim && mkdir /new && mount --bind /bind /new &&"
         " chown 5 /new/victim && exec chroot /new /bin/busybox sh -c"
         " 'busybox chown 5 /victim && echo ready && exec busybox sleep 1000'"
     )
