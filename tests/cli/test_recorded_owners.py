@@ -121,7 +121,22 @@ def test_what_leaves_a_container(pulled: Crate, tmp_path: Path) -> None:
         assert alone(crate, "commit", *options, "one", name).status == 0
         found = saved(crate, name, crate.place / name)
         assert (found["own"], found["d/f"], found["d"]) == ("9:10", "7:8", "7:8"), name
-    # back in, by an archive: and by the layers of another store
+    # back in, by an archive: into a volume, into a container, and by the layers of another store
+    assert alone(crate, "volume", "create", "other").status == 0
+    forged = crate.place / "forged.tar"
+    with tarfile.open(forged, "w") as opened:
+        member = tarfile.TarInfo("v")
+        member.uid, member.gid, member.pax_headers = 4, 5, {f"SCHILY.xattr.{ATTRIBUTE}": "1:1:0644:file"}
+        opened.addfile(member)
+    with open(take("volume", "export", "data"), "rb") as file:
+        assert alone(crate, "volume", "import", "other", stdin=file).status == 0
+    assert alone(crate, "volume", "import", "other", str(forged)).status == 0
+    assert owners(take("volume", "export", "other"), "f", "v") == {"f": "9:0", "v": "4:5"}
+    with open(forged, "rb") as file:
+        assert alone(crate, "cp", "-", "one:/tmp", stdin=file).status == 0
+    assert owners(take("cp", "one:/tmp/v", "-")) == {"v": "0:0"}
+    assert alone(crate, *RUN, "-v", "data:/v:ro", IMAGE, "chown", "5", "/v/f").status == 1
+    assert "Read-only" in alone(crate, *RUN, "--read-only", IMAGE, "chown", "5", "/etc/passwd").err
     with open(take("cp", "one:/d", "-"), "rb") as file:
         assert alone(crate, "cp", "--archive", "-", "one:/tmp", stdin=file).status == 0
     assert owners(take("cp", "one:/tmp/d", "-")) == {"d": "7:8", "d/f": "7:8"}

@@ -58,7 +58,8 @@ def bring(engine: Engine, text: str, fd: int, label: str) -> None:
     rootless = engine.roots.rootless
     try:
         owner = (0, 0) if rootless and maps_one_id() else None
-        TreeWriter(data_fd, whiteouts=False, rootless=rootless, owner=owner).unpack(TarReader(inflated(fd)))
+        writer = TreeWriter(data_fd, whiteouts=False, rootless=rootless, owner=owner, records=owner is not None)
+        writer.unpack(TarReader(inflated(fd)))
     except ImageError as error:
         raise StateError(f"cannot import {label} into volume {record['name']}: {error.message}", error.hint) from None
     finally:

@@ -128,6 +128,8 @@ class TreeWriter:
             raise ImageError(f"cannot unpack {show(entry.name)}: impossible owner {entry.uid}:{entry.gid}")
         if self._records:
             self._add_record(entry)
+        elif self._wanted_owner and entry.xattrs:
+            entry.xattrs.pop(RAW_NAME, None)  # else it would belong to somebody else wherever that is obeyed
         if self._wanted_owner:
             entry.uid, entry.gid = self._wanted_owner
         if kind == tar_reader.FILE:
