@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from crate.linux import seccomp_notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bundles import Bundle, Ran
+    from program import Crate
 
 
 class Agent:
@@ -75,6 +78,28 @@ def test_nobody_is_there(run: Callable[[], Ran], bundle: Bundle) -> None:
     notify(bundle, str(bundle.place / "agent"))
     ran = run()
     assert ran.status and "agent" in ran.err and not ran.out, ran
+
+
+def test_the_agent_dies_while_a_command_enters(crate: Crate, busybox: str, tmp_path: Path) -> None:
+    """The command would go on by itself, with nobody to answer it: it is ended, and its caller told."""
+    path = f"{tmp_path}/agent"
+    profile = tmp_path / "profile.json"
+    calls = [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path, "syscalls": calls}))
+    agent = Agent(path)
+    words = ("--network", "none", "--name", "one", "--security-opt", f"seccomp={profile}")
+    crate.ok("run", "-d", *words, busybox, "sleep", "1000")
+    agent.close()
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(path)
+        door.listen()
+        exec_ = crate.popen("exec", "one", "sleep", "2000")
+        door.accept()[0].close()  # it looked, and is about to bring the listener
+    told = exec_.communicate(timeout=30)[1]
+    assert exec_.returncode and "cannot reach the seccomp agent" in told, told
+    assert "sleep 2000" not in crate.ok("top", "one", "args")
+    crate.ok("rm", "-f", "-t", "0", "one")
 
 
 def test_which_agent(crate_run: Callable[[], Ran], bundle: Bundle) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -140,6 +141,26 @@ static void die(int rounds) {
     say("dead", 0);
 }
 
+static void leak(int rounds) {
+    char path[64];
+    pid_t child = fork();
+    if (!child) _exit(0);
+    siginfo_t info;
+    waitid(P_PID, child, &info, WEXITED | WNOWAIT);
+    sprintf(path, "/proc/%d", child);
+    chdir(path);
+    for (int i = 0; i < rounds; i++) chown("exe/x", 1, 1); /* readlink(2) fails: a zombie has no program */
+    chdir("/own");
+    for (int i = 0; i < rounds / 10; i++) {
+        pid_t child = fork();
+        if (!child) for (int fd = open("/own", O_RDONLY);;) { fchown(fd, 1, 1); fchownat(fd, "", 1, 1, AT_EMPTY_PATH); }
+        usleep(i * 37 % 2000);
+        kill(child, SIGKILL);
+        waitpid(child, 0, 0);
+    }
+    say("leaked", chown("/own/f", 21, 22));
+}
+
 static void flood(int count) {
     for (int i = 0; i < 6; i++)
         if (!fork()) {
@@ -167,6 +188,7 @@ int main(int count, char **words) {
     if (!strcmp(words[1], "race")) race(number);
     if (!strcmp(words[1], "die")) die(number);
     if (!strcmp(words[1], "flood")) flood(number);
+    if (!strcmp(words[1], "leak")) leak(number);
     if (!strcmp(words[1], "once")) say("once", chown("/own/f", 21, 22));
     return 0;
 }
@@ -365,3 +387,28 @@ def test_who_has_subordinate_ids_has_no_agent(rootless_crate: Crate) -> None:
     crate.ok("run", "-d", "--network", "none", "--name", "one", IMAGE, "sleep", "1000")
     crate.ok("exec", "one", "chown", "5:6", "/etc/passwd")
     assert crate.ok("exec", "one", "stat", "-c", "%u:%g", "/etc/passwd") == "5:6" and not agents(crate)
+
+
+def test_nothing_is_left_open(rootless_crate: Crate, image: str) -> None:
+    """Nor on the disk: the filter of a container is kept once for all of them."""
+    crate = rootless_crate
+    assert alone(crate, "run", "-d", "--network", "none", "--name", "one", image, "sleep", "1000").status == 0
+    (agent,) = until(lambda: agents(crate))
+    assert alone(crate, "exec", "one", "/attack", "leak", "3000").out == "leaked ok"
+    until(lambda: len(os.listdir(f"/proc/{agent}/fd")) < 10, 20)
+    kept = set(os.listdir(crate.root / "cache/seccomp"))
+    assert alone(crate, *RUN, image, "true").status == 0
+    assert set(os.listdir(crate.root / "cache/seccomp")) == kept
+    alone(crate, "rm", "-f", "-t", "0", "one")
+
+
+def test_a_profile_names_a_file_of_the_users(rootless_crate: Crate, image: str) -> None:
+    """Who brings a profile that pretends to be crate's own gets nothing removed."""
+    crate = rootless_crate
+    victim = crate.place / "bound/victim"
+    calls = [{"names": ["chown", "fchownat", "lchown"], "action": "SCMP_ACT_NOTIFY"}]
+    words = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(victim), "syscalls": calls}
+    profile = crate.place / "profile.json"
+    profile.write_text(json.dumps({**words, "listenerMetadata": "crate: records owners"}))
+    result = alone(crate, *RUN, "--security-opt", f"seccomp={profile}", image, "chown", "5", "/attack")
+    assert victim.is_file() and victim.read_text() == "mine", result

@@ -7,7 +7,7 @@ which go with a capability. The bundle holds the resolved form, which any OCI ru
 from __future__ import annotations
 
 from crate.errors import UsageError
-from crate.runtime.seccomp import RECORDS_OWNERS
+from crate.runtime.seccomp import OWNERS_SOCKET, RECORDS_OWNERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,8 +101,6 @@ _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 _OF_OWNERS = ("chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32")
 _OF_GROUPS = ("setgroups", "setgroups32")
-#: in the directory of the container's files: the door of what records owners
-OWNERS_SOCKET = "owners.sock"
 _LISTENERS = (5, 9)  # the Linux whose listeners tell that nobody is left
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _signal import SIGKILL
 
 from crate.errors import HostError, StateError
 from crate.linux import namespace, process
@@ -105,7 +106,13 @@ def enter(
         if name == "listener":
             assert seccomp
             state = {"ociVersion": "1.2.0", "id": container_id, "status": "running", "pid": pid, "bundle": ""}
-            seccomp_agent.hand_over(fd, seccomp, state)
+            try:
+                seccomp_agent.hand_over(fd, seccomp, state)
+            except HostError:
+                # It goes on by itself, and nobody would answer its calls.
+                process.pidfd_send_signal(pidfd, SIGKILL)
+                os.waitpid(pid, 0)
+                raise
             continue
         if name != "terminal":
             break

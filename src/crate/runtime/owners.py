@@ -32,7 +32,7 @@ from crate.linux.fs import (
 )
 from crate.linux.statx import mode_and_mount
 from crate.ns.recorded_owner import record, recorded
-from crate.runtime.seccomp import RECORDS_OWNERS
+from crate.runtime.seccomp import OWNERS_SOCKET, RECORDS_OWNERS
 from crate.runtime.traced_path import Caller, Gone
 
 TYPE_CHECKING = False
@@ -44,8 +44,8 @@ _NAMES = ("chown", "lchown", "fchown", "fchownat")
 _KEEP = 0xFFFFFFFF  # of chown(2): this one of the two stays
 _EXECUTABLE = 0o6111
 _BACKLOG, _PATIENCE_SECONDS, _SOON_SECONDS = 64, 1, 0.3
-#: the container's files are full, or broken: what chown(2) itself would have said
-_TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+#: the container's files are full, broken or read-only: what chown(2) itself would have said
+_TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
 class Recorder:
@@ -90,9 +90,13 @@ class Recorder:
         self._door.close()
 
 
-def recorder_of(spec: dict[str, Any], volumes: str) -> Recorder | None:
-    """The agent that a container's filter asks for; None where another is meant, or where it cannot be."""
-    if spec["linux"]["seccomp"].get("listenerMetadata") != RECORDS_OWNERS:
+def recorder_of(spec: dict[str, Any], directory: str, volumes: str) -> Recorder | None:
+    """The agent that a container's filter asks for; None where another is meant, or where it cannot be.
+
+    `directory`: of the container. A profile that somebody wrote may name any path, where nothing is to be removed.
+    """
+    seccomp = spec["linux"]["seccomp"]
+    if seccomp.get("listenerMetadata") != RECORDS_OWNERS or seccomp["listenerPath"] != f"{directory}/{OWNERS_SOCKET}":
         return None
     try:
         return Recorder(spec, volumes)

@@ -26,6 +26,8 @@ _FLAGS = {
 
 #: `listenerMetadata` of a filter whose agent records owners (owners.py): without a listener, it does without.
 RECORDS_OWNERS = "crate: records owners"
+#: in the directory of the container's files: the agent's door
+OWNERS_SOCKET = "owners.sock"
 _NOTIFY = "SCMP_ACT_NOTIFY"
 
 
@@ -120,7 +122,9 @@ def compiled(seccomp: LinuxSeccomp, cache_dir: str | None) -> bytes:
     machine = os.uname().machine
     if cache_dir is None:
         return _assemble(seccomp, machine)
-    key = digest.of(f"{_VERSION} {machine} {json.canonical(seccomp)}".encode())
+    # Where its agent waits, which is each container's own, changes nothing in the program.
+    content_of = {name: value for name, value in seccomp.items() if not name.startswith("listener")}
+    key = digest.of(f"{_VERSION} {machine} {json.canonical(content_of)}".encode())
     path = f"{cache_dir}/{key.partition(':')[2]}.bpf"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

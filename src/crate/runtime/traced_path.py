@@ -17,6 +17,7 @@ from crate.linux.fs import O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOL
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_SYMLINK_NOFOLLOW = -100, 0x1000, 0x100
 _PATH_MAX = 4096
 _LINKS_MAX = 40
+_STEPS_MAX = 4096  # a path has half as many at most; links may bring more, at our expense
 _FLAGS = O_PATH | os.O_CLOEXEC
 _ONE_STEP = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 _RACES = 16
@@ -37,9 +38,7 @@ class Caller:
 
     def open_descriptor(self, number: int) -> int:
         """What its descriptor leads to, as O_PATH. EBADF (as OSError) where there is none; -1 for what has no path."""
-        fd = self._open_own(f"fd/{_signed(number)}", errno.EBADF)
-        self._check()
-        return fd
+        return self._checked(self._open_own(f"fd/{_signed(number)}", errno.EBADF))
 
     def open_path(self, address: int, number: int = _AT_FDCWD, flags: int = 0, *, follows: bool = True) -> int:
         """What the path at an address of its memory leads to, as O_PATH, from the directory `number`.
@@ -56,8 +55,7 @@ class Caller:
         if not path.startswith(b"/"):
             start = self._open_own("cwd" if number == _AT_FDCWD else f"fd/{number}", errno.EBADF)
         if not path:
-            self._check()
-            return start
+            return self._checked(start)
         root = -1
         try:
             root = self._open_own("root", errno.ENOENT)
@@ -98,6 +96,15 @@ class Caller:
             raise _failure(errno.ENAMETOOLONG if len(data) == _PATH_MAX else errno.EFAULT)
         return path
 
+    def _checked(self, fd: int) -> int:
+        try:
+            self._check()
+        except Gone:
+            if fd >= 0:
+                os.close(fd)
+            raise
+        return fd
+
     def _check(self) -> None:
         if not seccomp_notify.is_valid(self._listener_fd, self._call.id):
             raise Gone
@@ -117,16 +124,21 @@ def _walk(root: int, start: int, path: bytes, follows: bool) -> int:
 
 def _step_by_step(root: int, start: int, path: bytes, follows: bool) -> int:
     """A relative path with symbolic links in it, which openat2(2) would resolve beneath the directory it begins at."""
-    here, links = os.dup(start), 0
+    here, links, steps = os.dup(start), 0, 0
     waiting = path.split(b"/")[::-1]
     try:
         while waiting:
             part = waiting.pop() or b"."
+            steps += 1
+            if steps > _STEPS_MAX:
+                raise _failure(errno.ELOOP)
             step = openat2(here, part, _FLAGS | os.O_NOFOLLOW, _ONE_STEP)
             if stat.S_ISLNK(os.fstat(step).st_mode) and (waiting or follows):
                 links += 1
-                target = os.readlink(b"", dir_fd=step)
-                os.close(step)
+                try:
+                    target = os.readlink(b"", dir_fd=step)  # fails for a zombie's /proc/PID/exe
+                finally:
+                    os.close(step)
                 if links > _LINKS_MAX or not target:
                     raise _failure(errno.ELOOP)
                 waiting += target.split(b"/")[::-1]

@@ -106,7 +106,7 @@ class StepProcess:
         if (spec["linux"].get("seccomp") or {}).get("listenerPath"):
             from crate.runtime.owners import recorder_of
 
-            recorder = recorder_of(spec, f"{self._roots.graphroot}/volumes")
+            recorder = recorder_of(spec, self._place, f"{self._roots.graphroot}/volumes")
         if recorder:
             self._undo.append(recorder.close)
         output, theirs = _pipes()

@@ -120,7 +120,7 @@ def start(
         with hotcore.Apart(""):
             from crate.runtime.owners import recorder_of
 
-            recorder = recorder_of(spec, f"{roots.graphroot}/volumes")
+            recorder = recorder_of(spec, container.paths.directory, f"{roots.graphroot}/volumes")
     if recorder:
         undo.append(recorder.close)
     created = runtime.create(
