@@ -49,13 +49,14 @@ def test_mount_tells_the_directory(crate: Crate) -> None:
 
 def test_export_and_import(crate: Crate, tmp_path: Path) -> None:
     """The files with owners, modes and links, to a file and through a pipe; what is no archive, and no volume."""
-    make = "echo kept > file; chown 7:8 file; chmod 640 file; ln file twin; ln -s /etc/passwd way; mkdir -m 700 d"
+    make = "chown 9:9 .; chmod 1750 .; "
+    make += "echo kept > file; chown 7:8 file; chmod 640 file; ln file twin; ln -s /etc/passwd way; mkdir -m 700 d"
     crate.ok(*RUN, "-v", "data:/data", IMAGE, "sh", "-c", f"cd /data; {make}")
     archive = tmp_path / "data.tar"
     assert crate.ok("volume", "export", "-o", str(archive), "data") == ""
     with tarfile.open(archive) as tar:
         found = {entry.name: entry for entry in tar}
-    assert sorted(found) == ["d", "file", "twin", "way"] and found["way"].linkname == "/etc/passwd"
+    assert sorted(found) == [".", "d", "file", "twin", "way"] and found["way"].linkname == "/etc/passwd"
     assert (found["file"].uid, found["file"].gid, found["file"].mode) == (7, 8, 0o640) and found["twin"].islnk()
     assert found["d"].mode == 0o700
     piped = subprocess.run(
@@ -67,8 +68,9 @@ def test_export_and_import(crate: Crate, tmp_path: Path) -> None:
     with gzip.open(tmp_path / "data.tgz", "wb") as packed:
         packed.write(piped.stdout)
     crate.ok("volume", "import", "copy", str(tmp_path / "data.tgz"))
-    look = "cd /data; stat -c '%n %u:%g %a %h' *; cat file other; readlink way"
-    told = "d 0:0 700 2\nfile 7:8 640 2\nother 0:0 644 1\ntwin 7:8 640 2\nway 0:0 777 1\nkept\nown\n/etc/passwd"
+    look = "cd /data; stat -c '%n %u:%g %a %h' . *; cat file other; readlink way"
+    told = ". 9:9 1750 3\nd 0:0 700 2\nfile 7:8 640 2\nother 0:0 644 1\ntwin 7:8 640 2\nway 0:0 777 1\n"
+    told += "kept\nown\n/etc/passwd"
     assert crate.ok(*RUN, "-v", "copy:/data", IMAGE, "sh", "-c", look) == told
     words = crate.command("volume", "import", "copy")
     subprocess.run(words, env=crate.environment, input=piped.stdout, check=True)
@@ -89,7 +91,7 @@ def test_export_and_import_by_an_ordinary_user(rootless_crate: Crate) -> None:
     archive = f"{rootless_crate.place}/data.tar"
     rootless_crate.ok("volume", "export", "--output", archive, "data")
     with tarfile.open(archive) as tar:
-        assert [(entry.name, entry.uid, entry.gid) for entry in tar] == [("file", 7, 8)]
+        assert [(entry.name, entry.uid, entry.gid) for entry in tar] == [(".", 0, 0), ("file", 7, 8)]
     rootless_crate.ok("volume", "create", "copy")
     rootless_crate.ok("volume", "import", "copy", archive)
     look = ("stat", "-c", "%u:%g", "/data/file")

@@ -39,7 +39,7 @@ def export(engine: Engine, text: str, fd: int) -> None:
     record, data_fd = _open(engine, text, "export")
     try:
         archive = TreeArchive(lambda data: write_all(fd, data))
-        archive.add_tree(data_fd, "", "")
+        archive.add_tree(data_fd, "", "", itself=True)
         archive.finish()
     finally:
         os.close(data_fd)

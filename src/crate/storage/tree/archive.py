@@ -50,16 +50,19 @@ class TreeArchive:
         self.entries = 0  # so far
         self.file_bytes = 0  # of regular files so far
 
-    def add_tree(self, root_fd: int, path: str, name: str) -> None:
-        """The directory `path` beneath `root_fd` with all in it, as `name` and beneath it; "" has no entry itself."""
+    def add_tree(self, root_fd: int, path: str, name: str, *, itself: bool = False) -> None:
+        """The directory `path` beneath `root_fd` with all in it, as `name` and beneath it.
+
+        "" has an entry, `./`, for its owner and mode only where `itself` says so.
+        """
         for here, fd, entries in directories(root_fd, path, mounts=self._mounts):
             within = here[len(path) :].strip("/")
             shown = "/".join(part for part in (name, within) if part)
-            if shown:
+            if shown or itself:
                 self._check_name(shown)
                 attributes = xattrs(fd)
                 owner = self._take_record(attributes)
-                self._put(self._header(os.fsencode(shown), os.fstat(fd), xattrs=attributes, owner=owner))
+                self._put(self._header(os.fsencode(shown or "."), os.fstat(fd), xattrs=attributes, owner=owner))
                 self.entries += 1
                 if self._whiteouts and is_opaque(fd):
                     self._put(tar_writer.plain_file(os.fsencode(f"{shown}/{_OPAQUE}")))
