@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: below net.ipv4.ip_local_port_range, out of which the kernel gives ports to whoever names none
-_SINGLE, _MANY = (20_000, 32_000), (10_000, 20_000)
+_SINGLE, _MANY = range(20_000, 32_000), range(10_000, 20_000, 1000)
 
 
 class Claims:
@@ -49,12 +49,15 @@ class Claims:
         return f"10.{200 + first}.{second}.0/24"
 
     def ports(self, count: int = 1) -> int:
-        """The first of so many successive ports that are free on all addresses, for TCP and UDP."""
-        low, high = _SINGLE if count < 10 else _MANY
+        """The first of so many successive ports, a thousand at most, that are free on all addresses, for TCP and UDP."""
         while True:
-            first = random.randrange(low, high - count)
-            numbers = range(first, first + count)
-            if all(map(_is_free, numbers)) and self.take(f"port-{number}" for number in numbers):
+            if count < 10:
+                first = random.randrange(_SINGLE.start, _SINGLE.stop - count)
+                words = [f"port-{number}" for number in range(first, first + count)]
+            else:  # a thousand by one claim: each costs a descriptor
+                first = random.choice(_MANY)
+                words = [f"ports-{first}"]
+            if all(map(_is_free, range(first, first + count))) and self.take(words):
                 return first
 
     def release(self) -> None:
