@@ -49,7 +49,7 @@ class Claims:
         return f"10.{200 + first}.{second}.0/24"
 
     def ports(self, count: int = 1) -> int:
-        """The first of so many successive ports, a thousand at most, that are free on all addresses, for TCP and UDP."""
+        """The first of so many successive ports, a thousand at most, that are free on all addresses."""
         while True:
             if count < 10:
                 first = random.randrange(_SINGLE.start, _SINGLE.stop - count)
