@@ -402,6 +402,20 @@ def test_nothing_is_left_open(rootless_crate: Crate, image: str) -> None:
     alone(crate, "rm", "-f", "-t", "0", "one")
 
 
+def test_in_a_pid_namespace_of_others(rootless_crate: Crate, image: str) -> None:
+    """There init is not dumpable, and tells its root itself."""
+    crate = rootless_crate
+    assert alone(crate, "run", "-d", "--network", "none", "--name", "one", image, "sleep", "1000").status == 0
+    archive = crate.place / "out.tar"
+    for number, where in enumerate(("host", "container:one"), 50):
+        words = ("--pid", where, "--network", "none", "--name", f"with{number}", image)
+        assert alone(crate, "run", *words, "chown", str(number), "/etc/passwd") == (0, "", "")
+        with open(archive, "wb") as file:
+            assert alone(crate, "export", f"with{number}", stdout=file).status == 0
+        assert owners(archive, "etc/passwd") == {"etc/passwd": f"{number}:0"}
+    alone(crate, "rm", "-f", "-t", "0", "one")
+
+
 def test_a_profile_names_a_file_of_the_users(rootless_crate: Crate, image: str) -> None:
     """Who brings a profile that pretends to be crate's own gets nothing removed."""
     crate = rootless_crate

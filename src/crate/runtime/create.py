@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Created:
     """A container whose init waits: complete, its program not yet executed."""
 
-    __slots__ = ("channel", "netns_fd", "pid", "pidfd", "spec", "state", "terminal_fd")
+    __slots__ = ("channel", "netns_fd", "pid", "pidfd", "root_fd", "spec", "state", "terminal_fd")
 
     def __init__(self, pid: int, pidfd: int, channel: Channel, spec: dict[str, Any], state: dict[str, Any]) -> None:
         self.pid = pid
@@ -45,6 +45,7 @@ class Created:
         self.state = state
         self.terminal_fd = -1
         self.netns_fd = -1
+        self.root_fd = -1  # once it is prepared, of a container whose changes of owners are recorded
 
     def await_prepared(self) -> None:
         """Waits until the root file system is complete; takes the pty. Raises what init reported, init is reaped."""
@@ -56,6 +57,7 @@ class Created:
                 elif name == "namespaced":
                     self._proceed()
                 elif name == "prepared":
+                    self.root_fd = fd
                     return
                 else:
                     raise failure(name, fields)

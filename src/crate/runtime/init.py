@@ -153,7 +153,13 @@ def _run(plan: InitPlan, channel: Channel) -> NoReturn:
     cwd = process.get("cwd") or "/"
     is_there = identity.enter_directory_first(cwd)
     program = identity.find_program(process)
-    channel.send("prepared")
+    if plan.seccomp and plan.seccomp.records_owners:
+        # Its agent must know the root, which /proc/PID/root does not tell of a process that is not dumpable.
+        own_root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        channel.send("prepared", fd=own_root)
+        os.close(own_root)
+    else:
+        channel.send("prepared")
     channel.expect("start")
     hooks.run_hooks(spec, "startContainer", plan.state)
     identity.reset_signals()

@@ -57,9 +57,15 @@ class Recorder:
         self._volumes = volumes
         self._door = _listen(spec["linux"]["seccomp"]["listenerPath"])
 
-    def begin(self, init_pid: int, init_pidfd: int) -> None:
-        """Starts the process, while init waits in its complete root file system and nobody's program has run there."""
-        held = _own_mounts(init_pid, self._spec, self._volumes)
+    def begin(self, root_fd: int, init_pidfd: int) -> None:
+        """Starts the process, while init waits in its complete root file system and nobody's program has run there.
+
+        `root_fd`: that root, which is closed here; -1 where the filter does without an agent. OSError.
+        """
+        if root_fd < 0:
+            self.close()
+            return
+        held = _own_mounts(root_fd, self._spec, self._volumes)
         mounts = {fd: mode_and_mount(fd)[1:] for fd in held}
         for fd, (_, is_unique) in mounts.items():
             if is_unique:
@@ -121,10 +127,9 @@ def _listen(path: str) -> _socket.socket:
         os.close(dir_fd)
 
 
-def _own_mounts(init_pid: int, spec: dict[str, Any], volumes: str) -> list[int]:
+def _own_mounts(root_fd: int, spec: dict[str, Any], volumes: str) -> list[int]:
     """A descriptor in each mount whose files are the container's own: its root, unless that is somebody's directory
     (--rootfs), and volumes of crate. No bind of the host's files is among them."""
-    root_fd = os.open(f"/proc/{init_pid}/root", O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     found = []
     volumes_fd = os.open(volumes, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for mount in spec.get("mounts") or ():

@@ -47,6 +47,11 @@ class Filter:
         if self.listener_path and seccomp.get("listenerMetadata") == RECORDS_OWNERS:
             self._without_listener = compiled(_pretending(seccomp), cache_dir)
 
+    @property
+    def records_owners(self) -> bool:
+        """Is its agent the one that records owners?"""
+        return bool(self.listener_path and self._without_listener)
+
     def forget_listener(self) -> bool:
         """Does without an agent that is not there; says whether it can."""
         if not self._without_listener:

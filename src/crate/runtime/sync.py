@@ -6,7 +6,7 @@
       |   writes id maps; runs prestart, createRuntime hooks     |
       | --- "proceed" ----------------------------------------> |
       | <-- "terminal" + descriptor of the pty ---------------- |  only with process.terminal
-      | <-- "prepared" ---------------------------------------- |  root file system complete, pivoted
+      | <-- "prepared" ---------------------------------------- |  root file system complete, pivoted; + its descriptor
       |   connects the network meanwhile; writes its state       |
       | --- "start" ------------------------------------------> |
       | <-- "failed" {operation, errno, path, status} --------- |  at any time: init ends, the parent raises it

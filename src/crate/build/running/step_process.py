@@ -134,7 +134,7 @@ class StepProcess:
             os.close(created.netns_fd)
         created.await_prepared()
         if recorder:
-            recorder.begin(created.pid, created.pidfd)
+            recorder.begin(created.root_fd, created.pidfd)
         created.start()
         resolver = self._resolver(lease, plan) if lease["dns_fds"] else None
         try:

@@ -194,7 +194,7 @@ def start(
     log = monitor.open_log(facts)
     created.await_prepared()
     if recorder:
-        recorder.begin(created.pid, created.pidfd)
+        recorder.begin(created.root_fd, created.pidfd)
     if terminal:
         output, stdin_fd = {created.terminal_fd: wire.STDOUT}, created.terminal_fd
     state["started_at"] = time.time_ns()
