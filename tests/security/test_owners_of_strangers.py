@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -413,6 +414,31 @@ def test_in_a_pid_namespace_of_others(rootless_crate: Crate, image: str) -> None
         with open(archive, "wb") as file:
             assert alone(crate, "export", f"with{number}", stdout=file).status == 0
         assert owners(archive, "etc/passwd") == {"etc/passwd": f"{number}:0"}
+    alone(crate, "rm", "-f", "-t", "0", "one")
+
+
+def test_the_agent_stands_still(rootless_crate: Crate, image: str) -> None:
+    """Nobody waits for it for ever who only wants to enter."""
+    crate = rootless_crate
+    assert alone(crate, "run", "-d", "--network", "none", "--name", "one", image, "sleep", "1000").status == 0
+    (agent,) = until(lambda: agents(crate))
+    os.kill(agent, signal.SIGSTOP)
+    (door,) = (crate.root / "containers").glob("*/owners.sock")
+    waiting: list[socket.socket] = []
+    dir_fd = os.open(door.parent, os.O_RDONLY)
+    try:
+        while len(waiting) < 100:
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            waiting[-1].connect(f"/proc/self/fd/{dir_fd}/{door.name}")
+    except BlockingIOError:
+        pass
+    assert len(waiting) < 100
+    assert alone(crate, "exec", "one", "echo", "there").out == "there"
+    for one in waiting:
+        one.close()
+    os.close(dir_fd)
+    os.kill(agent, signal.SIGCONT)
     alone(crate, "rm", "-f", "-t", "0", "one")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from crate.oci.runtime_spec import LinuxSeccomp
     from crate.runtime.seccomp import Filter
 
+_PATIENCE_SECONDS = 5
+
 
 def look(wanted: Filter) -> None:
     """Whether the agent of a filter is there, which else does without, if it can. HostError."""
@@ -71,6 +73,8 @@ def _connect(path: str) -> _socket.socket:
     try:
         socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
+            # One that stands still takes as many as its backlog holds.
+            socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, pack("@ll", _PATIENCE_SECONDS, 0))
             socket.connect(f"/proc/self/fd/{dir_fd}/{name}")
         except OSError:
             socket.close()
