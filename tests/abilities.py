@@ -76,6 +76,8 @@ def _spread(directory: Path) -> Path:
     """
     place = directory / f"crate-{os.geteuid()}"
     place.mkdir(mode=0o755, exist_ok=True)
+    if not os.access(place, os.W_OK):  # root of a user namespace is not the root whose it is
+        return directory
     spread(place)
     return place
 
