@@ -29,7 +29,7 @@ def lean(crate: Crate, name: str) -> dict[str, Any]:
     found = crate.inspect(name)
     state: dict[str, Any] = found["State"] | {"Id": found["Id"], "PidFile": found["PidFile"]}
     monitor = Path(f"/proc/{state['ConmonPid']}/cmdline")
-    until(lambda: b"handover" in monitor.read_bytes(), what="a lean monitor")
+    until(lambda: b"tasks.resume" in monitor.read_bytes(), what="a lean monitor")
     return state
 
 

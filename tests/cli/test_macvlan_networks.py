@@ -89,7 +89,7 @@ def test_a_restart_makes_the_parent_anew(crate: Crate) -> None:
     (record,) = json.loads(crate.ok("network", "inspect", "quiet"))
     state = crate.inspect("one")["State"]
     before, monitor = state["Pid"], Path(f"/proc/{state['ConmonPid']}/cmdline")
-    until(lambda: b"handover" in monitor.read_bytes(), what="a lean monitor")
+    until(lambda: b"tasks.resume" in monitor.read_bytes(), what="a lean monitor")
     sh(f"ip link del dm-{record['Id'][:12]}")
     os.kill(before, signal.SIGKILL)
 

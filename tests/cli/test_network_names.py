@@ -50,7 +50,7 @@ def address(crate: Crate, name: str, network: str) -> str:
 def await_lean(crate: Crate, name: str) -> None:
     """Waits for the hand-over to the monitor that stays."""
     command_line = Path(f"/proc/{crate.inspect(name)['State']['ConmonPid']}/cmdline")
-    until(lambda: b"handover" in command_line.read_bytes(), what="a lean monitor")
+    until(lambda: b"tasks.resume" in command_line.read_bytes(), what="a lean monitor")
 
 
 def test_names_aliases_ids_and_hostnames(crate: Crate) -> None:

@@ -159,12 +159,12 @@ def test_the_monitor_is_lean_after_a_restart(crate: Crate) -> None:
     for count in (1, 2):
         os.kill(crate.inspect("job")["State"]["Pid"], signal.SIGKILL)
         until(lambda count=count: crate.inspect("job")["RestartCount"] == count)  # type: ignore[misc]
-        until(lambda: b"handover.resume" in Path(f"/proc/{monitor}/cmdline").read_bytes(), what="a lean monitor")
+        until(lambda: b"tasks.resume" in Path(f"/proc/{monitor}/cmdline").read_bytes(), what="a lean monitor")
     assert monitor_of(crate, "job") == monitor
     fds = len(os.listdir(f"/proc/{monitor}/fd"))
     os.kill(crate.inspect("job")["State"]["Pid"], signal.SIGKILL)
     until(lambda: crate.inspect("job")["RestartCount"] == 3)
-    until(lambda: b"handover.resume" in Path(f"/proc/{monitor}/cmdline").read_bytes(), what="a lean monitor")
+    until(lambda: b"tasks.resume" in Path(f"/proc/{monitor}/cmdline").read_bytes(), what="a lean monitor")
     assert len(os.listdir(f"/proc/{monitor}/fd")) == fds, "no descriptor is left over"
 
 

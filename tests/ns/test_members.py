@@ -31,7 +31,7 @@ def sleeper(crate: Crate, name: str) -> None:
 
 
 def is_lean(pid: int) -> bool:
-    return b"handover.resume" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"tasks.resume" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_newcomers_at_the_same_moment_share_one(rootless_crate: Crate) -> None:

@@ -93,7 +93,7 @@ def test_monitor_killed(crate: Crate, wait_for_lean: bool) -> None:
     crate.ok("run", "-d", "--name", "job", IMAGE, "sh", "-c", "echo said; sleep 1000")
     monitor = monitor_of(crate, "job")
     if wait_for_lean:
-        until(lambda: b"handover" in Path(f"/proc/{monitor}/cmdline").read_bytes(), what="a lean monitor")
+        until(lambda: b"tasks.resume" in Path(f"/proc/{monitor}/cmdline").read_bytes(), what="a lean monitor")
     subprocess.run(["kill", "-9", str(monitor)], check=True)
     state = until(lambda: (s := crate.inspect("job")["State"])["Status"] == "exited" and s)
     assert (state["ExitCode"], state["Running"]) == (137, False)

@@ -206,7 +206,7 @@ def _monitor(crate: Crate) -> int:
 def _end_with_struck_monitor(crate: Crate, call: str, number: int) -> None:
     """`stop` of a container whose monitor dies at a call of its last minute."""
     running(crate)
-    until(lambda: "handover" in command_line(_monitor(crate)), what="a lean monitor")
+    until(lambda: "tasks.resume" in command_line(_monitor(crate)), what="a lean monitor")
     tracer = strikes.attach(_monitor(crate), call, KILL, number)
     try:
         crate.ok("stop", "-t", "0", "job")

@@ -88,7 +88,8 @@ def test_output_without_line_ends(crate: Crate, busybox: str) -> None:
 
 
 def _monitors(crate: Crate) -> list[int]:
-    told = subprocess.run(["pgrep", "-f", f"handover.*{crate.runroot}"], capture_output=True, text=True, check=False)
+    lean = f"tasks.resume.*{crate.runroot}"
+    told = subprocess.run(["pgrep", "-f", lean], capture_output=True, text=True, check=False)
     return [int(word) for word in told.stdout.split()]
 
 
