@@ -108,6 +108,8 @@ REASONS: dict[str, str] = {
     "security/test_owners_of_strangers.py": _BECOMES,
     "security/test_published.py::test_bridges_accept_no_router_advertisements": _NETNS,
     "security/test_published.py::test_console_that_is_a_link_by_runc": _DEVICES,
+    "security/test_published.py::test_writes_to_a_forged_proc": _MOUNT,
+    "security/test_published.py::test_writes_to_a_forged_proc_by_runc": _MOUNT,
     "storage/test_layers.py::test_devices_and_attributes_survive": _DEVICES,
     "storage/test_rootless.py": _BECOMES,
     "storage/test_tree_writer.py::test_a_whiteout_hides_lower_layers_only": _MARKS,

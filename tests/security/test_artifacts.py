@@ -82,8 +82,9 @@ def test_annotations_name_no_file(crate: Crate, registry: Registry, tmp_path: Pa
     for form in ("docker-archive", "oci-archive", "oci-dir", "docker-dir"):
         crate.ok("save", "--quiet", "--format", form, "-o", str(out / form), image)
         crate.ok("load", "--quiet", "-i", str(out / form), cwd=out)
+    mounting = (("image", "mount", image), ("image", "unmount", image)) if os.geteuid() == 0 else ()  # root's alone
     for words in (
-        ("image", "mount", image), ("image", "unmount", image), ("history", image), ("image", "tree", image),
+        *mounting, ("history", image), ("image", "tree", image),
         ("push", "--quiet", "--tls-verify=false", image, f"{image}-again"), ("commit", "box"),
     ):  # fmt: skip
         crate.ok(*words, cwd=out)
